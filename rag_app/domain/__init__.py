@@ -1,0 +1,1 @@
+"""The words of the trade as small frozen values; no I/O, no framework."""

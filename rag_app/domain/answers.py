@@ -1,0 +1,89 @@
+"""What goes into an answering model and what comes out of it.
+
+Prompt ── LLM.stream ──► TextDelta … TextDelta, Completed
+                         └─ or an error: TransientError, PermanentError, Interrupted
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rag_app.domain.retrieval import Passage
+from rag_app.errors import TransientError
+
+
+@dataclass(frozen=True)
+class PriorTurn:
+    """An earlier question of the conversation and the answer it got."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Everything a model is told: passages are numbered from 1 in the order given.
+
+    `system` and `user` are the finished texts for a language model (`rag/prompts.py`); `question`
+    and `passages` are the parts, for a model that quotes rather than writes.
+    """
+
+    system: str
+    user: str
+    history: tuple[PriorTurn, ...]
+    question: str
+    passages: tuple[Passage, ...]
+    max_tokens: int = 1000
+    temperature: float | None = None
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one provider call, as the provider counted them unless `estimated`."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    estimated: bool = False
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    """The next piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Completed:
+    """The model said that it is done; without this event an answer is not complete.
+
+    `answerable` is False when the model itself judged that the passages do not answer.
+    """
+
+    usage: Usage
+    finish_reason: Literal["stop", "length", "filtered"]
+    model: str
+    answerable: bool | None = None
+
+
+LLMEvent = TextDelta | Completed
+
+
+class Interrupted(TransientError):
+    """The stream broke after it began: what came so far is all there is."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One answering model an owner can choose."""
+
+    id: str
+    label: str
+    context_tokens: int
+    max_output_tokens: int
+    takes_temperature: bool = True
+
+
+def passages_by_marker(passages: Sequence[Passage]) -> dict[int, Passage]:
+    """The passages under the numbers the model knows them by, counted from 1."""
+    return dict(enumerate(passages, start=1))

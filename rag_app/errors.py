@@ -1,0 +1,81 @@
+"""Every error this app raises on purpose.
+
+RagAppError
+├── InvalidInput      the caller can fix it; the message says how
+│   ├── TooLarge      more bytes than allowed
+│   ├── Conflict      it clashes with what is there already
+│   └── Unsupported   a kind of file or request this installation cannot take
+├── NotSignedIn       no valid sign-in, or it has ended
+├── NotAllowed        the caller may know of it, but may not do this
+├── NotFound          it does not exist, or belongs to another owner
+├── LimitReached      a limit of speed or amount; says when to try again
+├── StorageFull       no space left to keep what was sent
+├── TransientError    trying again may help: timeout, rate limit, lost connection
+└── PermanentError    trying again cannot help: unreadable file, unknown source
+"""
+
+
+class RagAppError(Exception):
+    """Base of every deliberate error; `str(error)` is fit for the reader."""
+
+
+class InvalidInput(RagAppError):
+    """The caller can fix it; `field` names the input at fault, where one is."""
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class TooLarge(InvalidInput):
+    """More bytes than allowed."""
+
+
+class Conflict(InvalidInput):
+    """It clashes with what is there already."""
+
+
+class Unsupported(InvalidInput):
+    """A kind of file or request this installation cannot take."""
+
+
+class NotSignedIn(RagAppError):
+    """There is no valid sign-in, or it has ended."""
+
+    def __init__(self, message: str = "Please sign in.") -> None:
+        super().__init__(message)
+
+
+class NotAllowed(RagAppError):
+    """The caller may know of it, but may not do this."""
+
+
+class NotFound(RagAppError):
+    """It does not exist, or belongs to another owner: the two look the same."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"There is no such {what}.")
+
+
+class LimitReached(RagAppError):
+    """A limit of speed or amount; `retry_after_s` says when to try again."""
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class StorageFull(RagAppError):
+    """No space is left to keep what was sent."""
+
+
+class TransientError(RagAppError):
+    """Trying again may help: timeout, rate limit, lost connection."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class PermanentError(RagAppError):
+    """Trying again cannot help: unreadable file, unknown source, bad key."""

@@ -1,0 +1,1 @@
+"""The stages from file to answer: pure or network-bound, never SQL."""

@@ -1,0 +1,46 @@
+"""What every answering model promises."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from pydantic import BaseModel, Field, SecretStr
+
+from rag_app.domain.answers import LLMEvent, ModelInfo, Prompt
+
+
+class LLMSettings(BaseModel, extra="forbid"):
+    """How one provider is reached."""
+
+    provider: str
+    api_key: SecretStr | None = None
+    base_url: str | None = None
+    connect_timeout_s: float = Field(5, gt=0, description="Time allowed for the connection.")
+    first_token_timeout_s: float = Field(30, gt=0, description="Time allowed until the first token.")
+    idle_timeout_s: float = Field(30, gt=0, description="Time allowed between two tokens.")
+
+
+class LLM(Protocol):
+    """Answers a prompt as a stream of text.
+
+    A provider's module offers `build(settings: LLMSettings) -> LLM`, `LABEL: str` (its name for
+    people), `NEEDS_KEY: bool` and `MODELS: tuple[ModelInfo, ...]` (the first is the default), and
+    imports its SDK only inside `build`.
+    """
+
+    models: tuple[ModelInfo, ...]
+
+    def stream(self, prompt: Prompt, *, model: str) -> AsyncIterator[LLMEvent]:
+        """Yield the answer as it is made: text deltas, then exactly one `Completed`.
+
+        Closing the iterator early cancels the provider's request.
+
+        Raises:
+            TransientError: rate limit, overload or timeout before the first token.
+            Interrupted: the stream broke, stalled or ended without a finish reason after it began.
+            PermanentError: bad key, no credit, unknown model, prompt too long.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give back connections."""
+        ...
