@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         True, description="Whether strangers may register; the first account always may."
     )
     rag_requests_per_minute: int = Field(
-        600, ge=10, description="API requests one caller may make in a minute."
+        10_000, ge=10, description="API requests one caller may make in a minute."
     )
     database_url: str | None = Field(
         None, description="Any Postgres 15+ with pgvector 0.8+; unset starts the embedded one."
@@ -138,7 +138,8 @@ class Settings(BaseSettings):
     @property
     def base_url(self) -> str:
         """Address people reach the installation at, without a trailing slash."""
-        host = "localhost" if self.rag_host in {"127.0.0.1", "0.0.0.0", "::", "::1"}  # noqa: S104 else self.rag_host
+        everywhere = {"127.0.0.1", "0.0.0.0", "::", "::1"}  # noqa: S104 (compared, not bound)
+        host = "localhost" if self.rag_host in everywhere else self.rag_host
         return self.rag_base_url or f"http://{host}:{self.rag_port}"
 
     @property

@@ -1,0 +1,1 @@
+"""Everything that knows HTTP: thin routes over the services."""

@@ -1,0 +1,1 @@
+"""What the product does, told without web, State or SQL; collaborators are fields."""

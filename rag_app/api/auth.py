@@ -1,0 +1,124 @@
+"""Who is calling: a bearer token of a program, or the cookie of a browser."""
+
+import ipaddress
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+from fastapi.security import HTTPBearer
+
+from rag_app.bootstrap import services
+from rag_app.crypto import hash_token, new_token
+from rag_app.domain.accounts import SignIn
+from rag_app.errors import NotSignedIn
+from rag_app.services.accounts import Caller
+from rag_app.services.chat import Asker
+
+VISITOR_DAYS = 365
+_bearer = HTTPBearer(auto_error=False, description="The access token of /api/auth/login.")
+
+
+def cookie_name(*, is_https: bool) -> str:
+    """`__Host-` ties a cookie to this host and to https; browsers refuse it on plain http."""
+    return "__Host-rag_sign_in" if is_https else "rag_sign_in"
+
+
+def visitor_cookie_name(*, is_https: bool) -> str:
+    """The cookie a visitor of shared chats is known by."""
+    return "__Host-rag_visitor" if is_https else "rag_visitor"
+
+
+def is_https() -> bool:
+    """Whether the installation is reached through https."""
+    return services().settings.base_url.startswith("https://")
+
+
+def token_of(request: Request) -> str | None:
+    """The access token of a request, from its header or its cookie."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and value:
+        return value.strip()
+    return request.cookies.get(cookie_name(is_https=is_https()))
+
+
+async def signed_in(request: Request, _: Annotated[object, Depends(_bearer)] = None) -> SignIn:
+    """The caller's sign-in, checked against the database. Raises NotSignedIn."""
+    return await services().accounts.sign_in(token_of(request))
+
+
+async def maybe_signed_in(request: Request) -> SignIn | None:
+    """The caller's sign-in, None for a stranger."""
+    try:
+        return await services().accounts.sign_in(token_of(request))
+    except NotSignedIn:
+        return None
+
+
+SignedIn = Annotated[SignIn, Depends(signed_in)]
+MaybeSignedIn = Annotated[SignIn | None, Depends(maybe_signed_in)]
+
+
+def visitor_token(request: Request) -> str | None:
+    """The token a visitor is known by: its cookie, or the header programs use."""
+    token = request.headers.get("x-visitor-token") or request.cookies.get(
+        visitor_cookie_name(is_https=is_https())
+    )
+    return token if token and 32 <= len(token) <= 128 else None
+
+
+async def asker(request: Request, sign_in: MaybeSignedIn) -> Asker:
+    """Who asks: an owner, else a visitor. Raises NotSignedIn for neither."""
+    if sign_in is not None:
+        return Asker(owner_id=sign_in.user.id)
+    token = visitor_token(request)
+    if token is None:
+        raise NotSignedIn
+    return Asker(visitor_token_hash=hash_token(token))
+
+
+AnyAsker = Annotated[Asker, Depends(asker)]
+
+
+def set_sign_in_cookie(response: Response, token: str) -> None:
+    """Keep a browser signed in."""
+    _set(response, cookie_name(is_https=is_https()), token, services().settings.rag_sign_in_hours * 3600)
+
+
+def drop_sign_in_cookie(response: Response) -> None:
+    """Forget a browser's sign-in."""
+    _set(response, cookie_name(is_https=is_https()), "", 0)
+
+
+def remember_visitor(response: Response) -> str:
+    """Give a browser a visitor's token; returns it."""
+    token = new_token()
+    _set(response, visitor_cookie_name(is_https=is_https()), token, VISITOR_DAYS * 86400)
+    return token
+
+
+def _set(response: Response, name: str, value: str, max_age_s: int) -> None:
+    response.set_cookie(
+        name, value, max_age=max_age_s, path="/", secure=is_https(), httponly=True, samesite="lax"
+    )
+
+
+def caller_of(request: Request) -> Caller:
+    """Where a request comes from."""
+    return Caller(client_address(request), request.headers.get("user-agent", ""))
+
+
+def client_address(request: Request) -> str:
+    """The caller's address; X-Forwarded-For counts only behind a trusted proxy.
+
+    An IPv6 caller counts by its /64, which is what one person gets.
+    """
+    peer = request.client.host if request.client else "unknown"
+    trusted = {p.strip() for p in services().settings.rag_trusted_proxies.split(",") if p.strip()}
+    address = peer
+    if peer in trusted:
+        hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+        address = next((hop for hop in reversed(hops) if hop not in trusted), peer)
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return peer
+    return str(ipaddress.ip_network(f"{parsed}/64", strict=False)) if parsed.version == 6 else str(parsed)

@@ -1,0 +1,428 @@
+"""The shapes of requests and answers; see docs/api.md."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from rag_app.domain.accounts import Tokens, User
+from rag_app.domain.conversations import Conversation, Message
+from rag_app.domain.knowledge_bases import Document, Job, KnowledgeBase, ShareLink, StoredChunk, StoredPage
+from rag_app.domain.retrieval import Passage, Retrieval
+
+
+def _storable(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not contain NUL characters")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must not contain lone surrogates")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+T = TypeVar("T")
+Provider = Literal["openai", "anthropic", "gemini", "local"]
+
+
+class Body(BaseModel):
+    """A request's body; what we do not know is refused rather than ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class RegisterBody(Body):
+    email: Text = Field(max_length=320)
+    password: SecretStr = Field(max_length=4096)
+    name: Text = Field("", max_length=300)
+
+
+class LoginBody(Body):
+    email: Text = Field(max_length=320)
+    password: SecretStr = Field(max_length=4096)
+
+
+class RefreshBody(Body):
+    refresh_token: Text = Field(min_length=1, max_length=200)
+
+
+class ChangePasswordBody(Body):
+    current_password: SecretStr = Field(max_length=4096)
+    new_password: SecretStr = Field(max_length=4096)
+
+
+class UserOut(BaseModel):
+    id: int
+    email: str
+    name: str
+    role: str
+    subscription_tier: str
+    created_at: datetime
+
+    @classmethod
+    def of(cls, user: User) -> Self:
+        return cls(
+            id=user.id,
+            email=user.email,
+            name=user.name,
+            role=user.role,
+            subscription_tier=user.subscription_tier,
+            created_at=user.created_at,
+        )
+
+
+class TokensOut(BaseModel):
+    access_token: str
+    refresh_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105
+    expires_in: int = Field(description="Seconds until the access token must be renewed.")
+    user: UserOut
+
+    @classmethod
+    def of(cls, tokens: Tokens) -> Self:
+        return cls(
+            access_token=tokens.access_token,
+            refresh_token=tokens.refresh_token,
+            expires_in=tokens.expires_in_s,
+            user=UserOut.of(tokens.user),
+        )
+
+
+class CreateKnowledgeBaseBody(Body):
+    name: Text = Field(max_length=1000)
+    description: Text | None = Field(None, max_length=10_000)
+    llm_provider: Provider | None = Field(None, description="The first available one when left out.")
+    llm_model: Text | None = Field(None, max_length=200, description="The provider's default when left out.")
+
+
+class UpdateKnowledgeBaseBody(Body):
+    name: Text | None = Field(None, max_length=1000)
+    description: Text | None = Field(None, max_length=10_000)
+    llm_provider: Provider | None = None
+    llm_model: Text | None = Field(None, max_length=200)
+    system_prompt: Text | None = Field(None, max_length=20_000)
+    temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
+    max_tokens: int | None = Field(None, ge=16, le=32_000)
+    is_active: bool | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """What was sent; null for a description or prompt empties it, else it means no change."""
+        sent = self.model_dump(exclude_unset=True)
+        emptied = {"description": "", "system_prompt": ""}
+        return {
+            name: emptied[name] if value is None and name in emptied else value
+            for name, value in sent.items()
+            if value is not None or name in emptied
+        }
+
+
+class KnowledgeBaseOut(BaseModel):
+    id: int
+    name: str
+    description: str
+    llm_provider: str
+    llm_model: str
+    system_prompt: str | None
+    temperature: float
+    max_tokens: int
+    embedding_model: str
+    is_public: bool
+    share_url: str | None
+    is_active: bool
+    n_documents: int
+    n_ready: int
+    n_failed: int
+    n_working: int
+    n_chunks: int
+    n_conversations: int
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, kb: KnowledgeBase, *, share_url: str | None) -> Self:
+        values = asdict(kb)
+        values.pop("owner_id")
+        values.pop("share_slug")
+        return cls(**values, share_url=share_url)
+
+
+class JobOut(BaseModel):
+    id: int
+    kb_id: int
+    document_id: int | None
+    file_name: str
+    file_size_bytes: int
+    file_type: str
+    status: Literal["pending", "processing", "completed", "failed", "cancelled"]
+    stage: str
+    progress_percentage: int
+    chunks_total: int
+    chunks_processed: int
+    attempt: int
+    error_message: str | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    is_duplicate: bool = Field(False, description="The same bytes were there already; nothing was added.")
+
+    @classmethod
+    def of(cls, job: Job, *, is_duplicate: bool = False) -> Self:
+        return cls(**asdict(job), is_duplicate=is_duplicate)
+
+
+class RefusedFile(BaseModel):
+    file_name: str
+    reason: str
+
+
+class UploadOut(BaseModel):
+    items: list[JobOut] = Field(description="One job for each file that was taken.")
+    jobs: list[JobOut] = Field(description="The same list, under the name of what it holds.")
+    refused: list[RefusedFile]
+
+
+class DocumentOut(BaseModel):
+    id: int
+    kb_id: int
+    name: str
+    source: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    status: str
+    error_message: str | None
+    n_pages: int
+    n_chunks: int
+    n_tokens: int
+    language: str
+    used_ocr: bool
+    created_at: datetime
+    ready_at: datetime | None
+    job: JobOut | None
+
+    @classmethod
+    def of(cls, document: Document) -> Self:
+        values = asdict(document)
+        values["job"] = JobOut.of(document.job) if document.job else None
+        return cls(**values)
+
+
+class PageOut(BaseModel):
+    position: int
+    number: int | None
+    text: str
+
+
+class ChunkOut(BaseModel):
+    id: int
+    document_id: int
+    position: int
+    content: str
+    heading: str
+    page_first: int | None
+    page_last: int | None
+    char_start: int
+    char_end: int
+    n_tokens: int
+    enabled: bool
+    edited: bool
+
+    @classmethod
+    def of(cls, chunk: StoredChunk) -> Self:
+        return cls(**asdict(chunk))
+
+
+class DocumentContentsOut(DocumentOut):
+    pages: list[PageOut]
+    chunks: list[ChunkOut]
+
+    @classmethod
+    def with_contents(
+        cls, document: Document, pages: list[StoredPage], chunks: list[StoredChunk]
+    ) -> "DocumentContentsOut":
+        base = DocumentOut.of(document).model_dump()
+        return cls(
+            **base,
+            pages=[PageOut(**asdict(page)) for page in pages],
+            chunks=[ChunkOut.of(chunk) for chunk in chunks],
+        )
+
+
+class ChangeChunkBody(Body):
+    content: Text | None = Field(None, max_length=50_000)
+    enabled: bool | None = None
+
+
+class SearchBody(Body):
+    query: Text = Field(max_length=10_000)
+    limit: int = Field(10, ge=1, le=50)
+
+
+class ScoresOut(BaseModel):
+    rank_by_meaning: int | None
+    rank_by_words: int | None
+    similarity: float | None = Field(description="Cosine of question and passage.")
+    bm25: float | None
+    fused: float = Field(description="Weighted sum of both rankings, 0 to 1.")
+
+
+class PassageOut(BaseModel):
+    chunk_id: int
+    document_id: int
+    document_name: str
+    source: str
+    page: int | None
+    page_last: int | None
+    heading: str
+    content: str
+    score: float
+    scores: ScoresOut
+
+    @classmethod
+    def of(cls, passage: Passage) -> Self:
+        return cls(**asdict(passage))
+
+
+class SearchOut(BaseModel):
+    results: list[PassageOut]
+    timings_ms: dict[str, float]
+
+    @classmethod
+    def of(cls, found: Retrieval) -> Self:
+        return cls(results=[PassageOut.of(p) for p in found.passages], timings_ms=found.timings_ms)
+
+
+class ShareLinkOut(BaseModel):
+    id: int
+    kb_id: int
+    slug: str
+    url: str
+    is_active: bool
+    created_at: datetime
+
+    @classmethod
+    def of(cls, link: ShareLink, *, url: str) -> Self:
+        return cls(**asdict(link), url=url)
+
+
+class CreateShareLinkBody(Body):
+    renew: bool = Field(True, description="False keeps the link there is.")
+
+
+class CreateConversationBody(Body):
+    kb_id: int | None = None
+    share_slug: Text | None = Field(None, max_length=200)
+
+
+class ConversationOut(BaseModel):
+    id: int
+    kb_id: int
+    kb_name: str
+    title: str
+    status: str
+    is_preview: bool
+    visitor_name: str | None
+    visitor_email: str | None
+    n_messages: int
+    n_negative: int
+    created_at: datetime
+    updated_at: datetime
+    visitor_token: str | None = Field(
+        None, description="For programs without cookies: send it as X-Visitor-Token. Shown once."
+    )
+
+    @classmethod
+    def of(cls, conversation: Conversation, *, visitor_token: str | None = None) -> Self:
+        return cls(**asdict(conversation), visitor_token=visitor_token)
+
+
+class UpdateConversationBody(Body):
+    status: Literal["active", "closed"]
+
+
+class AskBody(Body):
+    content: Text = Field(max_length=20_000)
+    stream: bool = False
+
+
+class CitationOut(BaseModel):
+    marker: int
+    chunk_id: int
+    document_id: int
+    document_name: str
+    page: int | None
+    quote: str
+    heading: str
+
+
+class UsageOut(BaseModel):
+    prompt_tokens: int
+    completion_tokens: int
+    estimated: bool
+
+
+class GroundingOut(BaseModel):
+    n_sentences: int
+    n_supported: int
+
+
+class MessageOut(BaseModel):
+    id: int
+    conversation_id: int
+    sender: Literal["user", "assistant"]
+    content: str
+    status: str
+    citations: list[CitationOut]
+    provider: str | None
+    model: str | None
+    usage: UsageOut | None
+    grounding: GroundingOut | None
+    answerable: bool | None
+    timings_ms: dict[str, float] | None
+    feedback: int | None
+    feedback_reason: str | None
+    reason: str | None = Field(description="Why an answer is not complete.")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, message: Message) -> Self:
+        details = message.metadata
+        return cls(
+            id=message.id,
+            conversation_id=message.conversation_id,
+            sender=message.sender,
+            content=message.content,
+            status=message.status,
+            citations=[CitationOut(**asdict(citation)) for citation in message.citations],
+            provider=details.get("provider"),
+            model=details.get("model"),
+            usage=details.get("usage"),
+            grounding=details.get("grounding"),
+            answerable=details.get("answerable"),
+            timings_ms=details.get("timings_ms"),
+            feedback=message.feedback,
+            feedback_reason=message.feedback_reason,
+            reason=details.get("reason"),
+            created_at=message.created_at,
+        )
+
+
+class ConversationWithMessagesOut(ConversationOut):
+    messages: list[MessageOut]
+
+
+class FeedbackBody(Body):
+    feedback: Literal[1, -1] | None
+    reason: Text | None = Field(None, max_length=2000)
+
+
+class VisitorBody(Body):
+    name: Text = Field("", max_length=300)
+    email: Text = Field("", max_length=320)
+
+
+class ListOut(BaseModel, Generic[T]):
+    items: list[T]
+    next_cursor: str | None = Field(
+        None, description="Send it as `cursor` for the next page; null at the end."
+    )

@@ -1,0 +1,168 @@
+"""The one place where services meet their collaborators."""
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+
+import procrastinate
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from rag_app import registry
+from rag_app.crypto import AccessTokens, load_or_make_secret
+from rag_app.db.engine import create_engine, create_sessions
+from rag_app.db.queue import create_queue
+from rag_app.errors import PermanentError
+from rag_app.rag import embedders, llms
+from rag_app.rag.embedders.contract import Embedder
+from rag_app.rag.llms.contract import LLM, LLMSettings
+from rag_app.rag.parsers.contract import ParseLimits
+from rag_app.rag.parsers.sandbox import find_tessdata
+from rag_app.services.accounts import AccountService
+from rag_app.services.chat import ChatService
+from rag_app.services.conversations import ConversationService
+from rag_app.services.documents import DocumentService
+from rag_app.services.embedders import Embedders
+from rag_app.services.health import HealthService
+from rag_app.services.idempotency import IdempotencyService
+from rag_app.services.ingestion import IngestionService
+from rag_app.services.knowledge_bases import KnowledgeBaseService
+from rag_app.services.llms import LLMs
+from rag_app.services.maintenance import MaintenanceService
+from rag_app.services.passwords import Passwords
+from rag_app.services.rate_limits import RateLimits
+from rag_app.services.retrieval import RetrievalService
+from rag_app.services.sharing import SharingService
+from rag_app.settings import Settings, settings
+from rag_app.storage import Storage
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything an entry point may ask for."""
+
+    settings: Settings
+    accounts: AccountService
+    knowledge_bases: KnowledgeBaseService
+    documents: DocumentService
+    ingestion: IngestionService
+    retrieval: RetrievalService
+    chat: ChatService
+    conversations: ConversationService
+    sharing: SharingService
+    health: HealthService
+    idempotency: IdempotencyService
+    maintenance: MaintenanceService
+    limits: RateLimits
+    jobs_queue: procrastinate.App
+    engine: AsyncEngine
+    llms: LLMs
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self.llms.close()
+        await self.engine.dispose()
+
+
+def build(config: Settings) -> Services:
+    """Put an installation's services together.
+
+    Raises:
+        PermanentError: no database was started or named.
+    """
+    if config.database_url is None:
+        raise PermanentError("No database: start one with `python -m rag_app up`, or set DATABASE_URL.")
+    engine = create_engine(config.database_url)
+    sessions = create_sessions(engine)
+    jobs_queue = create_queue(config.database_url)
+    storage = Storage(config.rag_data_dir / "files")
+    limits = RateLimits(config.redis_url)
+    all_embedders = Embedders(partial(_make_embedder, config))
+    modules: dict[str, ModuleType] = {name: registry.load(llms, name) for name in registry.names(llms)}
+    keys = {name: _llm_key(config, name) is not None for name in modules if modules[name].NEEDS_KEY}
+    all_llms = LLMs(modules, keys, partial(_make_llm, config, all_embedders, modules))
+    retrieval = RetrievalService(sessions, all_embedders)
+    secret = config.rag_secret_key
+    access_tokens = AccessTokens(
+        secret.get_secret_value() if secret else load_or_make_secret(config.rag_data_dir)
+    )
+    return Services(
+        settings=config,
+        accounts=AccountService(
+            sessions,
+            Passwords(),
+            access_tokens,
+            limits,
+            browser_hours=config.rag_sign_in_hours,
+            registration_open=config.rag_registration_open,
+        ),
+        knowledge_bases=KnowledgeBaseService(sessions, storage, modules, keys, config.rag_local_embedder),
+        documents=DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes),
+        ingestion=IngestionService(
+            sessions,
+            storage,
+            jobs_queue,
+            all_embedders,
+            ParseLimits(
+                memory_mb=config.rag_parse_memory_mb,
+                cpu_s=config.rag_parse_timeout_s,
+                wall_s=config.rag_parse_timeout_s,
+            ),
+            find_tessdata,
+        ),
+        retrieval=retrieval,
+        chat=ChatService(sessions, retrieval, all_llms),
+        conversations=ConversationService(sessions),
+        sharing=SharingService(sessions, config.base_url),
+        health=HealthService(sessions, config.rag_data_dir, keys),
+        idempotency=IdempotencyService(sessions),
+        maintenance=MaintenanceService(sessions, storage),
+        limits=limits,
+        jobs_queue=jobs_queue,
+        engine=engine,
+        llms=all_llms,
+    )
+
+
+def _make_embedder(config: Settings, name: str) -> Embedder:
+    module = registry.load(embedders, name)
+    return module.build(models_dir=config.rag_data_dir / "models", threads=config.rag_embedding_threads)
+
+
+def _make_llm(
+    config: Settings, all_embedders: Embedders, modules: dict[str, ModuleType], provider: str
+) -> LLM:
+    module = modules[provider]
+    options = LLMSettings(
+        provider=provider,
+        api_key=_llm_key(config, provider),
+        base_url=getattr(config, f"{provider}_base_url", None),
+    )
+    if module.NEEDS_KEY:
+        return module.build(options)
+    return module.build(options, embedder=all_embedders.get(config.rag_local_embedder))
+
+
+def _llm_key(config: Settings, provider: str) -> SecretStr | None:
+    return getattr(config, f"{provider}_api_key", None)
+
+
+_services: dict[int, Services] = {}
+
+
+def services() -> Services:
+    """The services of this process and event loop; connections belong to the loop that opened them."""
+    loop_id = id(asyncio.get_running_loop())
+    if loop_id not in _services:
+        _services[loop_id] = build(settings())
+    return _services[loop_id]
+
+
+def use(replacement: Services | None) -> None:
+    """Set the services of the running loop (None forgets them)."""
+    loop_id = id(asyncio.get_running_loop())
+    if replacement is None:
+        _services.pop(loop_id, None)
+    else:
+        _services[loop_id] = replacement

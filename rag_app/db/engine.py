@@ -1,0 +1,77 @@
+"""Connections and transactions.
+
+async with sessions.begin() as session:   # one transaction, committed at the end
+    ...
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from psycopg import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from rag_app.errors import TransientError
+
+Sessions = async_sessionmaker[AsyncSession]
+
+# Search settings belong to the connection: setting them per query would cost a second round trip.
+# iterative_scan: without it a filtered search silently returns too few rows (pgvector 0.8 README).
+# force_custom_plan: a generic plan cannot use the partial index of one embedding model.
+CONNECTION_OPTIONS = " ".join(
+    f"-c {setting}"
+    for setting in (
+        "hnsw.iterative_scan=relaxed_order",
+        "hnsw.ef_search=100",
+        "plan_cache_mode=force_custom_plan",
+        "timezone=UTC",
+        "idle_in_transaction_session_timeout=60s",
+        "statement_timeout=60s",
+    )
+)
+POOL_TIMEOUT_S = 3  # an unreachable database is said so, not waited for
+CONNECT_TIMEOUT_S = 3
+
+
+def driver_url(dsn: str) -> sa.URL:
+    """The same database for SQLAlchemy with psycopg 3."""
+    _, _, rest = dsn.partition("://")
+    return sa.make_url(f"postgresql+psycopg://{rest}")
+
+
+def create_engine(dsn: str, *, pool_size: int = 10) -> AsyncEngine:
+    """Open a pool; connections are checked when taken, so a restarted database is survived."""
+    return create_async_engine(
+        driver_url(dsn),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=POOL_TIMEOUT_S,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args={"options": CONNECTION_OPTIONS, "connect_timeout": CONNECT_TIMEOUT_S},
+    )
+
+
+def create_sessions(engine: AsyncEngine) -> Sessions:
+    """Make transactions on an engine; rows stay readable after the commit."""
+    return async_sessionmaker(engine, class_=AsyncSession, expire_on_commit=False)
+
+
+async def driver_connection(session: AsyncSession) -> AsyncConnection[Any]:
+    """The psycopg connection under a session's transaction, for COPY and for the job queue."""
+    raw = await (await session.connection()).get_raw_connection()
+    connection = raw.driver_connection
+    assert isinstance(connection, AsyncConnection)
+    return connection
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether an error says that the database is away rather than that a query is wrong."""
+    if isinstance(error, sa.exc.DBAPIError):
+        return bool(error.connection_invalidated) or isinstance(error, sa.exc.OperationalError)
+    return isinstance(error, (sa.exc.TimeoutError, ConnectionError))
+
+
+def unreachable() -> TransientError:
+    """The sentence for it."""
+    return TransientError("The database cannot be reached right now. Please try again in a moment.")

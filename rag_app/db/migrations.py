@@ -1,0 +1,49 @@
+"""Bring a database to the newest schema."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.config import Config
+
+from alembic import command
+from rag_app.db.engine import driver_url
+
+ROOT = Path(__file__).resolve().parents[2]
+MIGRATION_LOCK = 0x5261_6741  # any number that nobody else locks; spells "RagA"
+
+
+def upgrade(dsn: str, revision: str = "head") -> None:
+    """Apply what is missing; several processes may call at once, one does the work."""
+    with _locked_connection(dsn) as connection:
+        command.upgrade(_config(connection), revision)
+
+
+def downgrade(dsn: str, revision: str) -> None:
+    """Go back to an earlier revision, `base` for none."""
+    with _locked_connection(dsn) as connection:
+        command.downgrade(_config(connection), revision)
+
+
+def _config(connection: sa.Connection) -> Config:
+    config = Config(ROOT / "alembic.ini")
+    config.attributes["connection"] = connection
+    return config
+
+
+class _locked_connection:  # noqa: N801 (used as a function)
+    """One connection that holds the migration lock, so that replicas starting together wait in turn."""
+
+    def __init__(self, dsn: str) -> None:
+        self.engine = sa.create_engine(driver_url(dsn), poolclass=sa.NullPool)
+
+    def __enter__(self) -> sa.Connection:
+        self.connection = self.engine.connect()
+        self.connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+        self.connection.commit()
+        return self.connection
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.rollback()
+        self.connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+        self.connection.close()
+        self.engine.dispose()

@@ -1,0 +1,56 @@
+"""Who may use which knowledge base: the one place where a `KbScope` is made."""
+
+import sqlalchemy as sa
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from rag_app.domain.knowledge_bases import KbScope
+from rag_app.errors import NotFound
+
+MAX_INT32 = 2**31 - 1
+
+
+async def owned(session: AsyncSession, *, kb_id: int, owner_id: int) -> KbScope:
+    """Let an owner use their own knowledge base.
+
+    Raises:
+        NotFound: it does not exist or is another owner's.
+    """
+    if not 0 < kb_id <= MAX_INT32:
+        raise NotFound("knowledge base")
+    found = await session.exec(
+        sa.text("SELECT id FROM knowledge_bases WHERE id = :kb_id AND user_id = :owner_id"),
+        params={"kb_id": kb_id, "owner_id": owner_id},
+    )
+    if found.first() is None:
+        raise NotFound("knowledge base")
+    return KbScope(kb_id, owner_id)
+
+
+async def shared(session: AsyncSession, *, slug: str) -> tuple[KbScope, int]:
+    """Let a stranger use a public knowledge base; also returns the id of the link.
+
+    Raises:
+        NotFound: the link never was, has ended, or its knowledge base or owner is switched off.
+    """
+    found = await session.exec(
+        sa.text("""
+            SELECT kb.id, kb.user_id, l.id AS link_id
+            FROM share_links l JOIN knowledge_bases kb ON kb.id = l.kb_id
+            JOIN users u ON u.id = kb.user_id
+            WHERE l.slug = :slug AND l.is_active AND kb.is_public AND kb.is_active AND u.is_active
+        """),
+        params={"slug": slug},
+    )
+    row = found.first()
+    if row is None:
+        raise NotFound("shared chat")
+    return KbScope(row.id, row.user_id), row.link_id
+
+
+async def for_job(session: AsyncSession, *, kb_id: int) -> KbScope | None:
+    """Let a worker do a queued job; None when the knowledge base is gone meanwhile."""
+    found = await session.exec(
+        sa.text("SELECT user_id FROM knowledge_bases WHERE id = :kb_id"), params={"kb_id": kb_id}
+    )
+    row = found.first()
+    return None if row is None else KbScope(kb_id, row.user_id)

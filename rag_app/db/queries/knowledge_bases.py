@@ -1,0 +1,176 @@
+"""Knowledge bases and their public links."""
+
+import secrets
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from rag_app.db.tables import KnowledgeBaseRow
+from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase, ShareLink
+
+SLUG_BYTES = 16  # 128 bit
+
+_SELECT = """
+SELECT kb.*, m.name AS embedding_model,
+       coalesce(d.n_documents, 0) AS n_documents, coalesce(d.n_ready, 0) AS n_ready,
+       coalesce(d.n_failed, 0) AS n_failed, coalesce(d.n_working, 0) AS n_working,
+       coalesce(d.n_chunks, 0) AS n_chunks,
+       (SELECT count(*) FROM conversations c WHERE c.kb_id = kb.id AND c.end_user_id IS NOT NULL)
+         AS n_conversations
+FROM knowledge_bases kb JOIN embedding_models m ON m.id = kb.embedding_model_id
+LEFT JOIN LATERAL (
+  SELECT count(*) AS n_documents, count(*) FILTER (WHERE status = 'ready') AS n_ready,
+         count(*) FILTER (WHERE status = 'failed') AS n_failed,
+         count(*) FILTER (WHERE status IN ('received', 'parsing', 'embedding')) AS n_working,
+         sum(n_chunks) AS n_chunks
+  FROM documents WHERE kb_id = kb.id) d ON true
+"""
+
+
+def _knowledge_base(row: Any) -> KnowledgeBase:
+    return KnowledgeBase(
+        id=row.id,
+        owner_id=row.user_id,
+        name=row.name,
+        description=row.description or "",
+        llm_provider=row.llm_provider,
+        llm_model=row.llm_model,
+        system_prompt=row.system_prompt,
+        temperature=float(row.temperature),
+        max_tokens=row.max_tokens,
+        is_public=row.is_public,
+        share_slug=row.share_url if row.is_public else None,
+        is_active=row.is_active,
+        embedding_model=row.embedding_model,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        n_documents=row.n_documents,
+        n_ready=row.n_ready,
+        n_failed=row.n_failed,
+        n_working=row.n_working,
+        n_chunks=int(row.n_chunks),
+        n_conversations=row.n_conversations,
+    )
+
+
+async def insert(session: AsyncSession, *, owner_id: int, embedding_model: str, **columns: Any) -> int:
+    """Add a knowledge base; returns its id."""
+    model_id = (
+        await session.exec(
+            sa.text("SELECT id FROM embedding_models WHERE name = :name"), params={"name": embedding_model}
+        )
+    ).scalar_one()
+    row = KnowledgeBaseRow(user_id=owner_id, embedding_model_id=model_id, **columns)
+    session.add(row)
+    await session.flush()
+    assert row.id is not None
+    return row.id
+
+
+async def get(session: AsyncSession, scope: KbScope) -> KnowledgeBase:
+    """One knowledge base with its counts."""
+    found = await session.exec(sa.text(f"{_SELECT} WHERE kb.id = :kb_id"), params={"kb_id": scope.kb_id})
+    return _knowledge_base(found.one())
+
+
+async def of_owner(
+    session: AsyncSession,
+    *,
+    owner_id: int,
+    include_archived: bool = True,
+    before: int | None = None,
+    limit: int,
+) -> list[KnowledgeBase]:
+    """An owner's knowledge bases, newest first, older than the id `before`."""
+    found = await session.exec(
+        sa.text(f"""
+            {_SELECT} WHERE kb.user_id = :owner_id AND (kb.is_active OR :include_archived)
+            AND (CAST(:before AS integer) IS NULL OR kb.id < :before)
+            ORDER BY kb.id DESC LIMIT :limit
+        """),
+        params={
+            "owner_id": owner_id,
+            "include_archived": include_archived,
+            "before": before,
+            "limit": limit,
+        },
+    )
+    return [_knowledge_base(row) for row in found]
+
+
+async def update(session: AsyncSession, scope: KbScope, **columns: Any) -> None:
+    """Change some columns."""
+    await session.exec(
+        sa.update(KnowledgeBaseRow)
+        .where(sa.text("id = :kb_id").bindparams(kb_id=scope.kb_id))
+        .values(**columns)
+    )
+
+
+async def delete(session: AsyncSession, scope: KbScope) -> list[str]:
+    """Delete a knowledge base with all it holds; returns the hashes of files nobody needs any more."""
+    params = {"kb_id": scope.kb_id}
+    orphans = await session.exec(
+        sa.text("""
+            SELECT DISTINCT sha256 FROM documents d WHERE kb_id = :kb_id AND NOT EXISTS (
+              SELECT 1 FROM documents other WHERE other.sha256 = d.sha256 AND other.kb_id <> d.kb_id)
+        """),
+        params=params,
+    )
+    hashes = [row.sha256 for row in orphans]
+    for statement in (
+        # First, for it waits until an ingestion that is about to commit has added its chunks.
+        "DELETE FROM knowledge_bases WHERE id = :kb_id",
+        "DELETE FROM chunks WHERE kb_id = :kb_id",
+        "DELETE FROM chunk_postings WHERE kb_id = :kb_id",
+    ):
+        await session.exec(sa.text(statement), params=params)
+    return hashes
+
+
+async def active_link(session: AsyncSession, scope: KbScope) -> ShareLink | None:
+    """The public link, None when there is none."""
+    found = await session.exec(
+        sa.text(
+            "SELECT id, kb_id, slug, is_active, created_at FROM share_links WHERE kb_id = :kb_id AND is_active"
+        ),
+        params={"kb_id": scope.kb_id},
+    )
+    row = found.first()
+    return None if row is None else ShareLink(row.id, row.kb_id, row.slug, row.is_active, row.created_at)
+
+
+async def replace_link(session: AsyncSession, scope: KbScope) -> ShareLink:
+    """End the public link and make a new one; the old address is dead from the commit on."""
+    await end_link(session, scope)
+    slug = secrets.token_urlsafe(SLUG_BYTES)
+    await session.exec(
+        sa.text("INSERT INTO share_links (kb_id, slug) VALUES (:kb_id, :slug)"),
+        params={"kb_id": scope.kb_id, "slug": slug},
+    )
+    await session.exec(
+        sa.text("UPDATE knowledge_bases SET is_public = true, share_url = :slug WHERE id = :kb_id"),
+        params={"kb_id": scope.kb_id, "slug": slug},
+    )
+    link = await active_link(session, scope)
+    assert link is not None
+    return link
+
+
+async def end_link(session: AsyncSession, scope: KbScope) -> None:
+    """End the public link, if there is one."""
+    # The row lock makes two clicks at once take turns instead of breaking the one-active-link rule.
+    await session.exec(
+        sa.text("SELECT 1 FROM knowledge_bases WHERE id = :kb_id FOR UPDATE"), params={"kb_id": scope.kb_id}
+    )
+    await session.exec(
+        sa.text("""
+            UPDATE share_links SET is_active = false, ended_at = now() WHERE kb_id = :kb_id AND is_active
+        """),
+        params={"kb_id": scope.kb_id},
+    )
+    await session.exec(
+        sa.text("UPDATE knowledge_bases SET is_public = false, share_url = NULL WHERE id = :kb_id"),
+        params={"kb_id": scope.kb_id},
+    )

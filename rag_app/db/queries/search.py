@@ -1,0 +1,204 @@
+"""Hybrid search in one statement.
+
+    question ─┬─ nearest 100 chunks by meaning (HNSW) ──┐
+              └─ best 100 by words (exact BM25) ────────┴─ min–max, weighted sum, best few
+
+BM25 with k1 = 1.2, b = 0.75 and the +1 inside the logarithm that keeps weights positive, as Lucene
+computes it. Source: Robertson & Zaragoza 2009, https://doi.org/10.1561/1500000019
+Min–max weighted fusion won 31 of 32 comparisons with reciprocal rank fusion on our question sets
+(docs/decisions/0003-weighted-fusion.md).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from rag_app.domain.knowledge_bases import KbScope
+from rag_app.domain.retrieval import Passage, PassageScores
+
+CANDIDATES = 100  # of each ranking, the number the fusion was measured with
+MEANING_WEIGHT = 0.5
+WORDS_LOCK = 0x5261  # any number that nobody else locks
+
+
+def vector_literal(vector: NDArray[np.float32]) -> str:
+    """A vector as pgvector reads it."""
+    return "[" + ",".join(f"{x:.6g}" for x in vector.tolist()) + "]"
+
+
+def _statement(model_id: int, dimensions: int) -> sa.TextClause:
+    # Model and dimensions are literals: the planner takes a partial expression index only then.
+    vector = f"CAST(:vector AS halfvec({int(dimensions)}))"
+    distance = f"embedding::halfvec({int(dimensions)}) <=> {vector}"
+    return sa.text(f"""
+WITH by_meaning AS MATERIALIZED (
+  SELECT id, 1 - distance AS similarity, row_number() OVER (ORDER BY distance, id) AS rank
+  FROM (SELECT id, {distance} AS distance FROM chunks
+        WHERE kb_id = :kb_id AND model_id = {int(model_id)} AND enabled
+        ORDER BY {distance} LIMIT :candidates) nearest
+), stats AS MATERIALIZED (
+  SELECT greatest(sum(n_chunks), 1) AS n, greatest(sum(n_terms), 1) / greatest(sum(n_chunks), 1) AS avg_length
+  FROM kb_word_stats WHERE kb_id = :kb_id
+), terms AS MATERIALIZED (
+  SELECT lexeme, chunk_ids, frequencies, lengths,
+         sum(cardinality(chunk_ids)) OVER (PARTITION BY lexeme) AS df
+  FROM chunk_postings
+  WHERE kb_id = :kb_id AND lexeme = ANY (
+    SELECT unnest(tsvector_to_array(to_tsvector(language::regconfig, :words)))
+    FROM kb_word_stats WHERE kb_id = :kb_id)
+), by_words AS MATERIALIZED (
+  SELECT id, bm25, row_number() OVER (ORDER BY bm25 DESC, id) AS rank
+  FROM (
+    SELECT u.id, sum(ln(1 + (stats.n - least(df, stats.n) + 0.5) / (df + 0.5)) * u.tf * 2.2
+                     / (u.tf + 1.2 * (0.25 + 0.75 * u.length / stats.avg_length)))::float8 AS bm25
+    FROM terms CROSS JOIN stats
+    CROSS JOIN LATERAL unnest(chunk_ids, frequencies, lengths) AS u(id, tf, length)
+    GROUP BY u.id ORDER BY bm25 DESC, u.id LIMIT :candidates) matching
+), fused AS (
+  SELECT id, m.similarity, m.rank AS rank_by_meaning, w.bm25, w.rank AS rank_by_words,
+         :weight * coalesce(CASE WHEN max(m.similarity) OVER () > min(m.similarity) OVER ()
+           THEN (m.similarity - min(m.similarity) OVER ()) / (max(m.similarity) OVER () - min(m.similarity) OVER ())
+           ELSE 1 END * (m.similarity IS NOT NULL)::int, 0)
+         + (1 - :weight) * coalesce(CASE WHEN max(w.bm25) OVER () > min(w.bm25) OVER ()
+           THEN (w.bm25 - min(w.bm25) OVER ()) / (max(w.bm25) OVER () - min(w.bm25) OVER ())
+           ELSE 1 END * (w.bm25 IS NOT NULL)::int, 0) AS fused
+  FROM by_meaning m FULL JOIN by_words w USING (id)
+), best AS (
+  SELECT * FROM fused ORDER BY fused DESC, coalesce(rank_by_meaning, 1000) + coalesce(rank_by_words, 1000), id
+  LIMIT :limit
+)
+SELECT c.id, c.document_id, c.content, c.heading, c.page_first, c.page_last, d.name, d.source,
+       best.similarity, best.bm25, best.rank_by_meaning, best.rank_by_words, best.fused
+FROM best JOIN chunks c ON c.kb_id = :kb_id AND c.id = best.id
+JOIN documents d ON d.id = c.document_id AND d.kb_id = :kb_id
+ORDER BY best.fused DESC, coalesce(best.rank_by_meaning, 1000) + coalesce(best.rank_by_words, 1000), c.id
+""")
+
+
+async def hybrid(
+    session: AsyncSession,
+    scope: KbScope,
+    *,
+    vector: NDArray[np.float32],
+    words: str,
+    model_id: int,
+    limit: int,
+) -> list[Passage]:
+    """The passages that best match a question by meaning and by words, best first.
+
+    Args:
+        vector: shape `(dimensions,)`, length 1, from the model `model_id`.
+        words: the question as text to be cut into words.
+    """
+    found = await session.exec(
+        _statement(model_id, len(vector)),
+        params={
+            "kb_id": scope.kb_id,
+            "vector": vector_literal(vector),
+            "words": words,
+            "candidates": CANDIDATES,
+            "weight": MEANING_WEIGHT,
+            "limit": limit,
+        },
+    )
+    return [_passage(row) for row in found]
+
+
+def _passage(row: Any) -> Passage:
+    fused = min(max(float(row.fused), 0.0), 1.0)
+    return Passage(
+        chunk_id=row.id,
+        document_id=row.document_id,
+        document_name=row.name,
+        source=row.source,
+        page=row.page_first,
+        page_last=row.page_last,
+        heading=row.heading,
+        content=row.content,
+        score=fused,
+        scores=PassageScores(
+            rank_by_meaning=row.rank_by_meaning,
+            rank_by_words=row.rank_by_words,
+            similarity=None if row.similarity is None else round(float(row.similarity), 4),
+            bm25=None if row.bm25 is None else round(float(row.bm25), 3),
+            fused=fused,
+        ),
+    )
+
+
+async def index_words(
+    session: AsyncSession,
+    scope: KbScope,
+    *,
+    document_id: int,
+    language: str,
+    texts: Sequence[tuple[int, str]],
+) -> None:
+    """Replace the words a document is found by; `texts` are its enabled chunks as (id, text)."""
+    await forget_words(session, scope, document_id=document_id)
+    params = {
+        "kb_id": scope.kb_id,
+        "document_id": document_id,
+        "language": language,
+        "ids": [chunk_id for chunk_id, _ in texts],
+        "texts": [text for _, text in texts],
+    }
+    await session.exec(
+        sa.text("""
+            WITH words AS MATERIALIZED (
+              SELECT t.id, to_tsvector(CAST(:language AS regconfig), t.text) AS vector
+              FROM unnest(CAST(:ids AS bigint[]), CAST(:texts AS text[])) AS t(id, text)
+            ), counted AS MATERIALIZED (
+              SELECT id, lexeme, least(cardinality(positions), 32767) AS tf FROM words, unnest(vector)
+            ), sized AS MATERIALIZED (
+              SELECT id, least(sum(tf), 32767) AS length FROM counted GROUP BY id
+            ), stored AS (
+              INSERT INTO chunk_postings (kb_id, lexeme, document_id, chunk_ids, frequencies, lengths)
+              SELECT :kb_id, lexeme, :document_id, array_agg(id ORDER BY id),
+                     array_agg(tf::smallint ORDER BY id), array_agg(length::smallint ORDER BY id)
+              FROM counted JOIN sized USING (id) GROUP BY lexeme
+            )
+            INSERT INTO document_word_stats (document_id, kb_id, language, n_chunks, n_terms)
+            SELECT :document_id, :kb_id, :language, count(*), coalesce(sum(length), 0)
+            FROM words LEFT JOIN sized USING (id)
+        """),
+        params=params,
+    )
+    await session.exec(
+        sa.text("""
+            INSERT INTO kb_word_stats (kb_id, language, n_chunks, n_terms)
+            SELECT kb_id, language, n_chunks, n_terms FROM document_word_stats WHERE document_id = :document_id
+            ON CONFLICT (kb_id, language) DO UPDATE SET
+              n_chunks = kb_word_stats.n_chunks + excluded.n_chunks,
+              n_terms = kb_word_stats.n_terms + excluded.n_terms
+        """),
+        params={"document_id": document_id},
+    )
+
+
+async def forget_words(session: AsyncSession, scope: KbScope, *, document_id: int) -> None:
+    """Remove a document from the word search."""
+    params = {"kb_id": scope.kb_id, "document_id": document_id}
+    # Counts of one knowledge base are changed by one transaction at a time: no deadlock, no lost count.
+    await session.exec(
+        sa.text("SELECT pg_advisory_xact_lock(:space, :kb_id)"),
+        params={"space": WORDS_LOCK, "kb_id": scope.kb_id},
+    )
+    await session.exec(
+        sa.text("DELETE FROM chunk_postings WHERE kb_id = :kb_id AND document_id = :document_id"),
+        params=params,
+    )
+    await session.exec(
+        sa.text("""
+            WITH gone AS (
+              DELETE FROM document_word_stats WHERE document_id = :document_id AND kb_id = :kb_id RETURNING *
+            )
+            UPDATE kb_word_stats s SET n_chunks = s.n_chunks - gone.n_chunks, n_terms = s.n_terms - gone.n_terms
+            FROM gone WHERE s.kb_id = gone.kb_id AND s.language = gone.language
+        """),
+        params=params,
+    )

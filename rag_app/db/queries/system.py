@@ -1,0 +1,41 @@
+"""The state of the installation itself."""
+
+import sqlalchemy as sa
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+async def version(session: AsyncSession) -> str:
+    """The database's version."""
+    return (await session.exec(sa.text("SHOW server_version"))).scalar_one()
+
+
+async def live_workers(session: AsyncSession) -> int:
+    """Workers that gave a sign of life within the last minute."""
+    found = await session.exec(
+        sa.text(
+            "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '60 seconds'"
+        )
+    )
+    return found.scalar_one()
+
+
+async def is_file_needed(session: AsyncSession, *, sha256: str) -> bool:
+    """Whether any document has these bytes; asked by the clean-up only."""
+    found = await session.exec(
+        sa.text("SELECT 1 FROM documents WHERE sha256 = :sha256 LIMIT 1"), params={"sha256": sha256}
+    )
+    return found.first() is not None
+
+
+async def forget_old(session: AsyncSession) -> None:
+    """Remove what has served its time: ended sign-ins, answered requests, old queue rows."""
+    for statement in (
+        "DELETE FROM sign_ins WHERE coalesce(ended_at, expires_at) < now() - interval '30 days'",
+        "DELETE FROM idempotent_requests WHERE created_at < now() - interval '48 hours'",
+        "DELETE FROM conversations c WHERE created_at < now() - interval '1 day' AND NOT EXISTS "
+        "(SELECT 1 FROM messages m WHERE m.conversation_id = c.id)",
+        "DELETE FROM procrastinate_jobs WHERE status IN ('failed', 'cancelled', 'aborted') AND NOT EXISTS "
+        "(SELECT 1 FROM procrastinate_events e WHERE e.job_id = procrastinate_jobs.id "
+        "AND e.at > now() - interval '7 days')",
+    ):
+        await session.exec(sa.text(statement))

@@ -1,0 +1,45 @@
+"""People who own knowledge bases, and their sign-ins."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+Role = Literal["super_admin", "kb_owner", "end_user"]
+
+
+@dataclass(frozen=True)
+class User:
+    """An account; `id` is what every owned row points to."""
+
+    id: int
+    email: str
+    name: str
+    role: Role
+    subscription_tier: str
+    is_active: bool
+    created_at: datetime
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether this account runs the installation."""
+        return self.role == "super_admin"
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """One person signed in on one device; ending it ends every token made for it."""
+
+    id: UUID
+    user: User
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a program gets when it signs in; both are shown once and stored hashed or not at all."""
+
+    access_token: str
+    refresh_token: str
+    expires_in_s: int
+    user: User

@@ -1,0 +1,137 @@
+"""What one chat may use, and who may use it how."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class KbScope:
+    """Proof that a caller may use a knowledge base; only `db/queries/access.py` makes one.
+
+    Every query of what a knowledge base holds takes it, so that none can be asked without the check.
+    """
+
+    kb_id: int
+    owner_id: int
+
+
+@dataclass(frozen=True)
+class KnowledgeBase:
+    """A knowledge base with its answering settings and how full it is."""
+
+    id: int
+    owner_id: int
+    name: str
+    description: str
+    llm_provider: str
+    llm_model: str
+    system_prompt: str | None
+    temperature: float
+    max_tokens: int
+    is_public: bool
+    share_slug: str | None
+    is_active: bool
+    embedding_model: str
+    created_at: datetime
+    updated_at: datetime
+    n_documents: int = 0
+    n_ready: int = 0
+    n_failed: int = 0
+    n_working: int = 0
+    n_chunks: int = 0
+    n_conversations: int = 0
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file of a knowledge base and how far it has come."""
+
+    id: int
+    kb_id: int
+    name: str
+    source: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    status: str
+    error_message: str | None
+    n_pages: int
+    n_chunks: int
+    n_tokens: int
+    language: str
+    used_ocr: bool
+    created_at: datetime
+    ready_at: datetime | None
+    job: "Job | None" = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One ingestion of one document, as its owner sees it."""
+
+    id: int
+    kb_id: int
+    document_id: int | None
+    file_name: str
+    file_size_bytes: int
+    file_type: str
+    status: str
+    stage: str
+    progress_percentage: int
+    chunks_total: int
+    chunks_processed: int
+    attempt: int
+    error_message: str | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class StoredChunk:
+    """A chunk as its owner may read, edit or switch off."""
+
+    id: int
+    document_id: int
+    position: int
+    content: str
+    heading: str
+    page_first: int | None
+    page_last: int | None
+    char_start: int
+    char_end: int
+    n_tokens: int
+    enabled: bool
+    edited: bool
+
+
+@dataclass(frozen=True)
+class StoredPage:
+    """The extracted text of one page."""
+
+    position: int
+    number: int | None
+    text: str
+
+
+@dataclass(frozen=True)
+class ShareLink:
+    """The public address of a knowledge base; `slug` is random, 128 bits."""
+
+    id: int
+    kb_id: int
+    slug: str
+    is_active: bool
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class BatchProgress:
+    """How far all waiting and running files of a knowledge base are; `remaining_s` None when unknown."""
+
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    percentage: int = 0
+    remaining_s: int | None = None
+    failed_files: tuple[str, ...] = field(default_factory=tuple)

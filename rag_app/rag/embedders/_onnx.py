@@ -1,0 +1,173 @@
+"""Run a small embedding model inside this process.
+
+    texts ── tokens ── batches of like length ──┐
+                                                ├── one thread per model ── vectors
+    question ── tokens ─────────────────────────┘
+
+The thread takes one batch at a time, in order of arrival: calls never compete for the same cores,
+and a question waits for at most one batch of each call before it. Nothing is loaded before the
+first text arrives.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+    from tokenizers import Tokenizer
+
+BATCH_TEXTS = 8  # more is no faster, measured, and takes more memory
+BATCH_TOKENS = 2048  # with padding; bounds the memory of attention over long texts
+
+# No model has longer tokens on average: what lies beyond cannot reach it and need not be cut.
+_MAX_CHARS_PER_TOKEN = 64
+_LONE_SURROGATES = re.compile("[\ud800-\udfff]")
+_REPLACEMENT = "\ufffd"
+
+T = TypeVar("T")
+
+
+class Encoder(Protocol):
+    """A loaded model."""
+
+    def encode(self, batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Turn n lists of token ids into `(n, dimensions)` vectors of length 1."""
+        ...
+
+
+class Once(Generic[T]):
+    """Makes a value when it is first asked for; a failure is tried again next time."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = Lock()
+        self._value: T | None = None
+
+    def __call__(self) -> T:
+        with self._lock:
+            if self._value is None:
+                self._value = self._make()
+            return self._value
+
+
+class OnnxEmbedder:
+    """An `Embedder` (see `contract.py`) around a tokenizer and an encoder.
+
+    `max_tokens` counts everything the encoder reads: prefix, text and the two marks around them.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        dimensions: int,
+        max_tokens: int,
+        load_tokenizer: Callable[[], "Tokenizer"],
+        load_encoder: Callable[[], Encoder],
+        query_prefix: str = "",
+        document_prefix: str = "",
+    ) -> None:
+        self.name = name
+        self.dimensions = dimensions
+        self.max_tokens = max_tokens
+        self._query_prefix = query_prefix
+        self._document_prefix = document_prefix
+        self._tokenizer = Once(load_tokenizer)
+        self._encoder = Once(load_encoder)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    async def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See `Embedder`."""
+        return await self._embed([self._document_prefix + text for text in texts])
+
+    async def embed_query(self, text: str) -> NDArray[np.float32]:
+        """See `Embedder`."""
+        return (await self._embed([self._query_prefix + text]))[0]
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        """See `Embedder`; loads the tokenizer alone."""
+        return self._tokenizer().encode(readable(text), add_special_tokens=False).offsets
+
+    async def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        loop = asyncio.get_running_loop()
+        vectors = np.empty((len(texts), self.dimensions), np.float32)
+        tokens = await loop.run_in_executor(self._thread, self._tokens, texts)
+        for batch in batches([len(ids) for ids in tokens]):
+            ids = [tokens[index] for index in batch]
+            vectors[batch] = await loop.run_in_executor(self._thread, self._encode, ids)
+        return vectors
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        tokenizer = self._tokenizer()
+        limit = self.max_tokens * _MAX_CHARS_PER_TOKEN
+        # One by one: `encode_batch` starts threads of its own, which do not survive a fork.
+        encoded = (tokenizer.encode(readable(text[:limit])).ids for text in texts)
+        return [shortened(ids, self.max_tokens) for ids in encoded]
+
+    def _encode(self, batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        return self._encoder().encode(batch)
+
+
+def readable(text: str) -> str:
+    """Replace halves of broken surrogate pairs, which no tokenizer takes; no character moves."""
+    return _LONE_SURROGATES.sub(_REPLACEMENT, text)
+
+
+def shortened(ids: list[int], max_tokens: int) -> list[int]:
+    """Cut a text's end, but keep the mark that closes it."""
+    return ids if len(ids) <= max_tokens else [*ids[: max_tokens - 1], ids[-1]]
+
+
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Group texts, given by their lengths in tokens, so that little padding is needed; yields indices."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        is_full = len(batch) == BATCH_TEXTS or (len(batch) + 1) * lengths[index] > BATCH_TOKENS
+        if batch and is_full:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def load_tokenizer(path: Path) -> "Tokenizer":
+    """Read a tokenizer file; special marks written out in a text are taken as plain text."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def load_session(path: Path, *, threads: int) -> "InferenceSession":
+    """Load an ONNX graph for use on the CPU."""
+    from onnxruntime import InferenceSession, SessionOptions
+
+    options = SessionOptions()
+    options.intra_op_num_threads = threads
+    # Waiting threads would otherwise spin and take the cores from the rest of the machine.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # The arena keeps the memory of the largest batch for good, and gains no speed here.
+    options.enable_cpu_mem_arena = False
+    return InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def padded(batch: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return token ids and mask, both `(n, longest)`; padding is 0 in either."""
+    shape = len(batch), max(map(len, batch))
+    ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for row, tokens in enumerate(batch):
+        ids[row, : len(tokens)] = tokens
+        mask[row, : len(tokens)] = 1
+    return ids, mask

@@ -1,0 +1,117 @@
+"""Answers from Anthropic's Messages API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rag_app.domain.answers import ModelInfo, Prompt
+from rag_app.rag.llms._failures import Refusal, seconds
+from rag_app.rag.llms._http import api_key, http_client
+from rag_app.rag.llms._streams import (
+    THINKING_TOKENS,
+    FinishReason,
+    HostedLLM,
+    OpenStream,
+    Piece,
+    messages,
+)
+from rag_app.rag.llms.contract import LLM, LLMSettings
+
+if TYPE_CHECKING:
+    from anthropic import AsyncAnthropic
+    from anthropic.types import RawMessageStreamEvent, Usage
+
+LABEL = "Anthropic"
+NEEDS_KEY = True
+BASE_URL = "https://api.anthropic.com"
+# None takes a temperature: the API dropped it, and the SDK has no argument for it.
+MODELS = (
+    ModelInfo("claude-haiku-5-5", "Claude Haiku 5.5", 1_000_000, 128_000, takes_temperature=False),
+    ModelInfo("claude-sonnet-5-5", "Claude Sonnet 5.5", 1_000_000, 128_000, takes_temperature=False),
+    ModelInfo("claude-opus-5-5", "Claude Opus 5.5", 1_000_000, 128_000, takes_temperature=False),
+)
+
+# These models think unless told otherwise. Answering from passages needs little of it, and readers wait.
+# Opus cannot be told not to; without tools, "between_tools" is never.
+_THINKING: dict[str, dict[str, Any]] = {
+    "claude-haiku-5-5": {"thinking": {"type": "disabled"}},
+    "claude-sonnet-5-5": {"thinking": {"type": "between_tools"}},
+    "claude-opus-5-5": {"output_config": {"effort": "low"}},
+}
+_FINISH_REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "refusal": "filtered",
+}
+
+
+def build(settings: LLMSettings) -> LLM:
+    """Make the client.
+
+    Raises:
+        PermanentError: there is no usable key.
+    """
+    import anthropic
+
+    key = api_key(settings, LABEL)
+    http = http_client(settings)
+    client = anthropic.AsyncAnthropic(
+        api_key=key,
+        base_url=settings.base_url or BASE_URL,
+        http_client=http,
+        timeout=http.timeout,
+        max_retries=0,
+        open_telemetry=False,
+    )
+    return HostedLLM(LABEL, MODELS, settings, http, _Messages(client, (anthropic.AnthropicError,)))
+
+
+@dataclass
+class _Messages:
+    client: AsyncAnthropic
+    sdk_errors: tuple[type[Exception], ...]
+
+    async def open(self, prompt: Prompt, *, model: str) -> OpenStream:
+        thinking = _THINKING.get(model, {})
+        room = 0 if "thinking" in thinking else THINKING_TOKENS
+        request: dict[str, Any] = {
+            "model": model,
+            "messages": [{"role": role, "content": text} for role, text in messages(prompt)],
+            "max_tokens": prompt.max_tokens + room,
+            **({"system": prompt.system} if prompt.system else {}),
+            **thinking,
+        }
+        stream = await self.client.messages.create(stream=True, **request)
+        return OpenStream(stream, stream.close)
+
+    def read(self, event: RawMessageStreamEvent) -> Piece:
+        match event.type:
+            case "message_start":
+                return Piece(prompt_tokens=_prompt_tokens(event.message.usage))
+            case "content_block_delta" if event.delta.type == "text_delta":
+                return Piece(event.delta.text)
+            case "message_delta":
+                reason = _FINISH_REASONS.get(event.delta.stop_reason or "")
+                return Piece(finish_reason=reason, completion_tokens=event.usage.output_tokens)
+        return Piece()
+
+    def refusal(self, error: Exception) -> Refusal | None:
+        status = getattr(error, "status_code", None)
+        if status is None:
+            return None
+        response = getattr(error, "response", None)
+        return Refusal(
+            status=status,  # 200 for an error event inside a stream that began well
+            codes=frozenset({str(getattr(error, "type", None)).lower()}),
+            text=str(getattr(error, "api_message", "")).lower(),
+            retry_after_s=seconds(response.headers.get("retry-after")) if response is not None else None,
+        )
+
+
+def _prompt_tokens(usage: Usage) -> int:
+    """All tokens read: Anthropic counts those from and for its cache apart."""
+    cached = (usage.cache_creation_input_tokens or 0) + (usage.cache_read_input_tokens or 0)
+    return usage.input_tokens + cached

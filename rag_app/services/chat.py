@@ -1,0 +1,324 @@
+"""Answer one question: the one path that preview, shared chat and API take.
+
+question stored ── rewrite ── retrieve ── prompt ── model ── citations checked ── answer stored
+                                              └ stopped, cut or refused: stored as interrupted
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import structlog
+
+from rag_app.db.engine import Sessions
+from rag_app.db.queries import conversations, knowledge_bases
+from rag_app.domain.answers import (
+    Completed,
+    Interrupted,
+    PriorTurn,
+    Prompt,
+    TextDelta,
+    Usage,
+    passages_by_marker,
+)
+from rag_app.domain.conversations import (
+    AnswerEvent,
+    Asked,
+    Broken,
+    Cited,
+    Delta,
+    Finished,
+    Message,
+    MessageStatus,
+    Retrieved,
+    Rewritten,
+)
+from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase
+from rag_app.domain.retrieval import Passage
+from rag_app.errors import Conflict, InvalidInput, NotFound, RagAppError
+from rag_app.rag.citations import CitationStream, citations
+from rag_app.rag.follow_ups import standalone_question
+from rag_app.rag.grounding import ground
+from rag_app.rag.prompts import build_prompt
+from rag_app.services.llms import LLMs
+from rag_app.services.retrieval import RetrievalService, check_question
+
+log = structlog.get_logger()
+
+PASSAGES = 8  # as many as a model reads well and a person can check
+OUR_FAULT = "Something went wrong on our side. Please try again."
+STOPPED = "The answer was stopped."
+NOT_SAVED = "The answer could not be saved. Please try again."
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asks: the owner trying out, or a visitor with a token in their browser."""
+
+    owner_id: int | None = None
+    visitor_token_hash: bytes | None = None
+
+
+@dataclass
+class _Answer:
+    """What has come so far."""
+
+    text: str = ""
+    markers: list[int] = field(default_factory=list)
+    passages: tuple[Passage, ...] = ()
+    completed: Completed | None = None
+    first_token_ms: float | None = None
+    retrieval_ms: float = 0
+    started: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(frozen=True)
+class ChatService:
+    """Answers questions of owners and visitors."""
+
+    sessions: Sessions
+    retrieval: RetrievalService
+    llms: LLMs
+
+    async def answer(
+        self, question: str, *, conversation_id: int, asker: Asker
+    ) -> AsyncGenerator[AnswerEvent]:
+        """Answer a question, telling each step.
+
+        Closing the generator early stops the model and stores what has come as interrupted.
+
+        Raises:
+            NotFound: the conversation is not this asker's.
+            InvalidInput: no question, or one that is too long.
+            Conflict: the conversation is closed.
+        """
+        question = check_question(question)
+        scope, kb, history = await self._open(conversation_id, asker)
+        asked = await self._store_question(scope, conversation_id, question)
+        yield Asked(asked.id)
+        events = self._answer(question, scope, kb, history, conversation_id)
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    async def answer_again(
+        self, *, conversation_id: int, message_id: int, asker: Asker
+    ) -> AsyncGenerator[AnswerEvent]:
+        """Ask a question of the conversation once more; its old answer and what came after it go.
+
+        Raises:
+            NotFound: conversation or message is not this asker's.
+            InvalidInput: the message is no question.
+        """
+        async with self.sessions() as session:
+            scope = await self._scope(session, conversation_id, asker)
+            message = await conversations.message(
+                session, scope, conversation_id=conversation_id, message_id=message_id
+            )
+            if message.sender == "assistant":
+                earlier = await conversations.messages(
+                    session, scope, conversation_id=conversation_id, before=message_id, limit=1
+                )
+                if not earlier or earlier[-1].sender != "user":
+                    raise NotFound("question")
+                message = earlier[-1]
+        async with self.sessions.begin() as session:
+            await conversations.delete_messages_from(
+                session, scope, conversation_id=conversation_id, message_id=message.id
+            )
+        events = self.answer(message.content, conversation_id=conversation_id, asker=asker)
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    async def _scope(self, session: Any, conversation_id: int, asker: Asker) -> KbScope:
+        if asker.owner_id is not None:
+            return await conversations.scope_for_owner(
+                session, conversation_id=conversation_id, owner_id=asker.owner_id
+            )
+        if asker.visitor_token_hash is None:
+            raise NotFound("conversation")
+        return await conversations.scope_for_visitor(
+            session, conversation_id=conversation_id, token_hash=asker.visitor_token_hash
+        )
+
+    async def _open(
+        self, conversation_id: int, asker: Asker
+    ) -> tuple[KbScope, KnowledgeBase, list[PriorTurn]]:
+        async with self.sessions() as session:
+            scope = await self._scope(session, conversation_id, asker)
+            conversation = await conversations.get(session, scope, conversation_id=conversation_id)
+            # An owner reads visitors' conversations but does not speak in them.
+            if asker.owner_id is not None and not conversation.is_preview:
+                raise InvalidInput("This is a visitor's conversation; start your own to try the chat.")
+            if conversation.status == "closed":
+                raise Conflict("This conversation is closed. Start a new one.")
+            kb = await knowledge_bases.get(session, scope)
+            earlier = await conversations.messages(session, scope, conversation_id=conversation_id, limit=20)
+        return scope, kb, prior_turns(earlier)
+
+    async def _store_question(self, scope: KbScope, conversation_id: int, question: str) -> Message:
+        async with self.sessions.begin() as session:
+            return await conversations.add_message(
+                session, scope, conversation_id=conversation_id, sender="user", content=question
+            )
+
+    async def _answer(
+        self,
+        question: str,
+        scope: KbScope,
+        kb: KnowledgeBase,
+        history: list[PriorTurn],
+        conversation_id: int,
+    ) -> AsyncGenerator[AnswerEvent]:
+        answer = _Answer()
+        store = _Store(self.sessions, scope, kb, conversation_id)
+        try:
+            searched = standalone_question(question, history)
+            if searched != question:
+                yield Rewritten(searched)
+            found = await self.retrieval.retrieve(
+                scope, searched, embedding_model=kb.embedding_model, limit=PASSAGES
+            )
+            answer.passages, answer.retrieval_ms = found.passages, found.timings_ms["total"]
+            yield Retrieved(found.passages, found.timings_ms)
+            prompt = build_prompt(
+                question,
+                found.passages,
+                history=history,
+                standalone_question=searched,
+                system_prompt=kb.system_prompt,
+                max_tokens=kb.max_tokens,
+                temperature=kb.temperature,
+            )
+            deltas = self._stream(prompt, kb, answer)
+            async with aclosing(deltas):
+                async for delta in deltas:
+                    yield delta
+            message = await asyncio.shield(store.answer(answer, "complete"))
+        except (asyncio.CancelledError, GeneratorExit):
+            await asyncio.shield(store.answer(answer, "interrupted", STOPPED))
+            raise
+        except Exception as error:
+            reason = str(error) if isinstance(error, RagAppError) else OUR_FAULT
+            if not isinstance(error, RagAppError):
+                log.exception("answer_failed", kb_id=kb.id, conversation_id=conversation_id)
+            log.info("answer_broken", kb_id=kb.id, conversation_id=conversation_id, reason=reason)
+            yield Broken(reason, await store.broken(answer, reason))
+            return
+        if message.citations:
+            yield Cited(message.citations)
+        yield ground(message.content, passages_by_marker(answer.passages))
+        yield Finished(message)
+
+    async def _stream(self, prompt: Prompt, kb: KnowledgeBase, answer: _Answer) -> AsyncGenerator[Delta]:
+        checked = CitationStream(prompt.passages)
+        answer.markers = checked.markers
+        events = self.llms.get(kb.llm_provider).stream(prompt, model=kb.llm_model)
+        async with aclosing(events):  # type: ignore[type-var]
+            async for event in events:
+                if isinstance(event, Completed):
+                    answer.completed = event
+                elif isinstance(event, TextDelta):
+                    if answer.first_token_ms is None:
+                        answer.first_token_ms = (time.perf_counter() - answer.started) * 1000
+                    if text := checked.feed(event.text):
+                        answer.text += text
+                        yield Delta(text)
+        if rest := checked.close():
+            answer.text += rest
+            yield Delta(rest)
+        if answer.completed is None:
+            raise Interrupted("The answer broke off before it was complete.")
+
+
+@dataclass(frozen=True)
+class _Store:
+    """Keeps answers of one conversation, with what they cost."""
+
+    sessions: Sessions
+    scope: KbScope
+    kb: KnowledgeBase
+    conversation_id: int
+
+    async def answer(self, answer: _Answer, status: MessageStatus, reason: str | None = None) -> Message:
+        """Store an answer with its usage in one transaction."""
+        numbered = passages_by_marker(answer.passages)
+        cited = citations(answer.text, answer.markers, numbered)
+        grounded = ground(answer.text, numbered)
+        usage = answer.completed.usage if answer.completed else _estimate(answer)
+        timings = {
+            "retrieval": answer.retrieval_ms,
+            "first_token": round(answer.first_token_ms or 0, 1),
+            "total": round((time.perf_counter() - answer.started) * 1000, 1),
+        }
+        details: dict[str, Any] = {
+            "provider": self.kb.llm_provider,
+            "model": answer.completed.model if answer.completed else self.kb.llm_model,
+            "usage": asdict(usage),
+            "timings_ms": timings,
+            "grounding": asdict(grounded),
+            "answerable": answer.completed.answerable if answer.completed else None,
+            "finish_reason": answer.completed.finish_reason if answer.completed else None,
+            "reason": reason,
+        }
+        async with self.sessions.begin() as session:
+            message = await conversations.add_message(
+                session,
+                self.scope,
+                conversation_id=self.conversation_id,
+                sender="assistant",
+                content=answer.text,
+                status=status,
+                citations=[asdict(citation) for citation in cited],
+                details=details,
+            )
+            if answer.first_token_ms is not None:  # a call that gave nothing is not counted
+                await conversations.add_usage(
+                    session,
+                    self.scope,
+                    provider=self.kb.llm_provider,
+                    model=details["model"],
+                    prompt_tokens=usage.prompt_tokens,
+                    completion_tokens=usage.completion_tokens,
+                    details={
+                        "kind": "chat",
+                        "conversation_id": self.conversation_id,
+                        "message_id": message.id,
+                        "status": status,
+                        "estimated": usage.estimated,
+                        "timings_ms": timings,
+                    },
+                )
+        return message
+
+    async def broken(self, answer: _Answer, reason: str) -> Message | None:
+        """Store what came of a broken answer; None when even that failed."""
+        status: MessageStatus = "interrupted" if answer.text else "failed"
+        try:
+            return await self.answer(answer, status, reason)
+        except Exception:
+            log.exception("answer_not_saved", conversation_id=self.conversation_id)
+            return None
+
+
+def prior_turns(messages: Sequence[Message]) -> list[PriorTurn]:
+    """Questions with the answers that came to them, oldest first."""
+    turns: list[PriorTurn] = []
+    question: str | None = None
+    for message in messages:
+        if message.sender == "user":
+            question = message.content
+        elif question is not None and message.content:
+            turns.append(PriorTurn(question, message.content))
+            question = None
+    return turns
+
+
+def _estimate(answer: _Answer) -> Usage:
+    """Tokens of a stream that never told; about three bytes make a token, passages included."""
+    read = sum(len(passage.content.encode()) for passage in answer.passages)
+    return Usage(read // 3, len(answer.text.encode()) // 3, estimated=True)

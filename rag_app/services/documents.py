@@ -1,0 +1,297 @@
+"""Documents: take files in, show how far they are, retry, cancel, delete, look inside."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import procrastinate
+import structlog
+
+from rag_app.db import queue
+from rag_app.db.engine import Sessions
+from rag_app.db.queries import access, accounts, documents, jobs, knowledge_bases, search
+from rag_app.domain.knowledge_bases import BatchProgress, Document, Job, KbScope, StoredChunk, StoredPage
+from rag_app.errors import Conflict, InvalidInput, NotFound
+from rag_app.rag.words import text_for_words
+from rag_app.services.embedders import Embedders
+from rag_app.services.text import clean_file_name, clean_text
+from rag_app.storage import Storage
+
+log = structlog.get_logger()
+
+MAX_CHUNK_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True)
+class Added:
+    """A file that was taken in; `is_new` is False when the same bytes were there already."""
+
+    document: Document
+    job: Job
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class DocumentService:
+    """The files of an owner's knowledge bases."""
+
+    sessions: Sessions
+    storage: Storage
+    jobs_queue: procrastinate.App
+    embedders: Embedders
+    max_bytes: int
+
+    async def check_upload(self, kb_id: int, *, owner_id: int) -> None:
+        """Refuse an upload before its first byte is read. Raises NotFound."""
+        async with self.sessions() as session:
+            await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+
+    async def add(self, stream: AsyncIterator[bytes], *, file_name: str, kb_id: int, owner_id: int) -> Added:
+        """Keep a file and queue its ingestion; the same bytes are kept once.
+
+        Raises:
+            NotFound: the knowledge base is not this owner's.
+            TooLarge: the file is larger than `max_bytes`.
+            StorageFull: the disk is full.
+        """
+        name = clean_file_name(file_name)
+        stored = await self.storage.receive(stream, name=name, max_bytes=self.max_bytes)
+        async with self.sessions.begin() as session:  # document and job, or neither
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            document_id, is_new = await documents.insert(
+                session, scope, name=name, size_bytes=stored.size_bytes, sha256=stored.sha256, media_type=""
+            )
+            if is_new:
+                await self._add_job(session, scope, document_id, name, stored.size_bytes)
+            else:
+                await self._retry_if_ended_badly(session, scope, document_id)
+            document = await documents.get(session, scope, document_id=document_id)
+        assert document.job is not None
+        log.info("document_added", document_id=document_id, kb_id=kb_id, is_new=is_new)
+        return Added(document, document.job, is_new)
+
+    async def _add_job(self, session: Any, scope: KbScope, document_id: int, name: str, size: int) -> None:
+        job_id = await jobs.insert(
+            session,
+            scope,
+            document_id=document_id,
+            file_name=name,
+            size_bytes=size,
+            file_type=PurePath(name).suffix.lower().lstrip("."),
+        )
+        await self._enqueue(session, job_id, document_id)
+
+    async def _enqueue(self, session: Any, job_id: int, document_id: int) -> None:
+        await queue.add(
+            self.jobs_queue, session, task=queue.INGEST, lock=f"document:{document_id}", job_id=job_id
+        )
+
+    async def _retry_if_ended_badly(self, session: Any, scope: KbScope, document_id: int) -> None:
+        document = await documents.get(session, scope, document_id=document_id)
+        if document.status in {"failed", "cancelled"} and document.job is not None:
+            await self._reopen(session, scope, document.job)
+
+    async def _reopen(self, session: Any, scope: KbScope, job: Job) -> None:
+        assert job.document_id is not None
+        await jobs.reopen(session, scope, job_id=job.id)
+        await documents.set_status(session, scope, document_id=job.document_id, status="received")
+        await self._enqueue(session, job.id, job.document_id)
+
+    async def list_of(
+        self,
+        kb_id: int,
+        *,
+        owner_id: int,
+        before: int | None = None,
+        limit: int = 50,
+        status: str | None = None,
+        name: str | None = None,
+    ) -> list[Document]:
+        """Documents, newest first. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            return await documents.page_of(
+                session, scope, before=before, limit=limit, status=status, name=name
+            )
+
+    async def get(self, kb_id: int, document_id: int, *, owner_id: int) -> Document:
+        """One document. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            return await documents.get(session, scope, document_id=document_id)
+
+    async def original(self, kb_id: int, document_id: int, *, owner_id: int) -> tuple[Document, Path]:
+        """A document and where its original bytes are. Raises NotFound."""
+        document = await self.get(kb_id, document_id, owner_id=owner_id)
+        path = self.storage.path(document.sha256)
+        if not path.exists():
+            raise NotFound("file")
+        return document, path
+
+    async def contents(
+        self, kb_id: int, document_id: int, *, owner_id: int
+    ) -> tuple[Document, list[StoredPage], list[StoredChunk]]:
+        """A document with its extracted text and its chunks. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            document = await documents.get(session, scope, document_id=document_id)
+            pages = await documents.pages(session, scope, document_id=document_id)
+            return document, pages, await documents.chunks(session, scope, document_id=document_id)
+
+    async def delete(self, kb_id: int, document_id: int, *, owner_id: int) -> None:
+        """Delete a document, its chunks and its file; an ingestion under way finds it gone and stops."""
+        async with self.sessions.begin() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            sha256 = await documents.delete(session, scope, document_id=document_id)
+            await accounts.write_audit(
+                session, user_id=owner_id, kb_id=kb_id, action="document_deleted", document_id=document_id
+            )
+        if sha256 is not None:
+            self.storage.remove_if_old(sha256)
+        log.info("document_deleted", document_id=document_id, kb_id=kb_id)
+
+    async def reingest(self, kb_id: int, document_id: int, *, owner_id: int) -> Job:
+        """Read a document again; its old chunks serve until the new ones are ready.
+
+        Raises:
+            NotFound: it is not in this owner's knowledge base.
+            Conflict: it is being read right now.
+        """
+        async with self.sessions.begin() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            if not await documents.lock(session, scope, document_id=document_id):
+                raise NotFound("document")
+            document = await documents.get(session, scope, document_id=document_id)
+            if document.job is not None and document.job.status in {"pending", "processing"}:
+                raise Conflict("This document is being read right now.")
+            await self._add_job(session, scope, document_id, document.name, document.size_bytes)
+            return (await documents.get(session, scope, document_id=document_id)).job  # type: ignore[return-value]
+
+    # Jobs
+
+    async def list_jobs(
+        self,
+        kb_id: int,
+        *,
+        owner_id: int,
+        before: int | None = None,
+        limit: int = 50,
+        status: str | None = None,
+    ) -> list[Job]:
+        """Jobs, newest first. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            return await jobs.page_of(session, scope, before=before, limit=limit, status=status)
+
+    async def get_job(self, kb_id: int, job_id: int, *, owner_id: int) -> Job:
+        """One job. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            return await jobs.get(session, scope, job_id=job_id)
+
+    async def retry(self, kb_id: int, job_id: int, *, owner_id: int) -> Job:
+        """Try a failed or cancelled job again.
+
+        Raises:
+            NotFound: it is not this owner's.
+            Conflict: it has not failed.
+        """
+        async with self.sessions.begin() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            job = await jobs.get(session, scope, job_id=job_id, lock=True)
+            if job.status not in {"failed", "cancelled"} or job.document_id is None:
+                raise Conflict("Only a failed or cancelled file can be tried again.")
+            await self._reopen(session, scope, job)
+            return await jobs.get(session, scope, job_id=job_id)
+
+    async def retry_all_failed(self, kb_id: int, *, owner_id: int) -> int:
+        """Try every failed file again; returns how many."""
+        n_retried = 0
+        async with self.sessions.begin() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            for document in await documents.page_of(session, scope, before=None, limit=1000, status="failed"):
+                if document.job is not None and document.job.status == "failed":
+                    await self._reopen(session, scope, document.job)
+                    n_retried += 1
+        return n_retried
+
+    async def cancel(self, kb_id: int, job_id: int, *, owner_id: int) -> Job:
+        """Stop a job that waits or runs; a document that was ready before stays ready.
+
+        Raises:
+            NotFound: it is not this owner's.
+            Conflict: it has ended already.
+        """
+        async with self.sessions.begin() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            job = await jobs.get(session, scope, job_id=job_id)
+            if not await jobs.cancel(session, scope, job_id=job_id):
+                raise Conflict("This file has been dealt with already.")
+            if job.document_id is not None:
+                document = await documents.get(session, scope, document_id=job.document_id)
+                status = "ready" if document.ready_at else "cancelled"
+                await documents.set_status(session, scope, document_id=document.id, status=status)
+            return await jobs.get(session, scope, job_id=job_id)
+
+    async def progress(self, kb_id: int, *, owner_id: int) -> BatchProgress:
+        """How far the files are that are being read now. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            return await jobs.batch_progress(session, scope)
+
+    # Chunks
+
+    async def switch_chunk(self, kb_id: int, chunk_id: int, *, owner_id: int, enabled: bool) -> StoredChunk:
+        """Let a chunk be found, or not. Raises NotFound."""
+        async with self.sessions.begin() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            chunk = await documents.chunk(session, scope, chunk_id=chunk_id)
+            await documents.change_chunk(session, scope, chunk_id=chunk_id, enabled=enabled)
+            await self._index_again(session, scope, chunk.document_id)
+            return await documents.chunk(session, scope, chunk_id=chunk_id)
+
+    async def edit_chunk(self, kb_id: int, chunk_id: int, *, owner_id: int, content: str) -> StoredChunk:
+        """Give a chunk new text; it is embedded anew before anybody finds it.
+
+        Raises:
+            NotFound: it is not in this owner's knowledge base.
+            InvalidInput: no text, or too much.
+        """
+        content = clean_text(content).strip()
+        if not content:
+            raise InvalidInput("Please enter some text, or switch the chunk off.", field="content")
+        if len(content) > MAX_CHUNK_CHARACTERS:
+            raise InvalidInput(f"Please use at most {MAX_CHUNK_CHARACTERS:,} characters.", field="content")
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            chunk = await documents.chunk(session, scope, chunk_id=chunk_id)
+            kb = await knowledge_bases.get(session, scope)
+        embedder = self.embedders.get(kb.embedding_model)
+        text = f"{chunk.heading}\n{content}" if chunk.heading else content
+        vector = (await embedder.embed_documents([text]))[0]
+        async with self.sessions.begin() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            await documents.change_chunk(
+                session,
+                scope,
+                chunk_id=chunk_id,
+                content=content,
+                content_hash=hashlib.sha256(text.encode()).digest(),
+                n_tokens=len(embedder.token_offsets(text)),
+                vector=vector,
+            )
+            await self._index_again(session, scope, chunk.document_id)
+            return await documents.chunk(session, scope, chunk_id=chunk_id)
+
+    async def _index_again(self, session: Any, scope: KbScope, document_id: int) -> None:
+        document = await documents.get(session, scope, document_id=document_id)
+        texts = [
+            (chunk.id, text_for_words(f"{chunk.heading}\n{chunk.content}"))
+            for chunk in await documents.chunks(session, scope, document_id=document_id)
+            if chunk.enabled
+        ]
+        await search.index_words(
+            session, scope, document_id=document_id, language=document.language, texts=texts
+        )

@@ -1,0 +1,275 @@
+"""Read a stored file into chunks that can be searched.
+
+claim ── parse (child process) ── cut ── embed (batches kept) ── swap in one transaction ── ready
+  │            └ permanent error: failed, with its sentence
+  └ every write names the attempt; a worker that lost its turn changes nothing any more
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import procrastinate
+import structlog
+
+from rag_app.db import queue
+from rag_app.db.engine import Sessions, is_unreachable
+from rag_app.db.queries import access, documents, jobs, knowledge_bases
+from rag_app.db.queries.documents import NewChunk
+from rag_app.db.queries.search import vector_literal
+from rag_app.domain.documents import ChunkDraft, ParsedDocument
+from rag_app.domain.knowledge_bases import Document, Job, KbScope
+from rag_app.errors import NotFound, PermanentError, RagAppError, TransientError
+from rag_app.rag.chunkers.blocks import chunk as cut
+from rag_app.rag.chunkers.language import detect_language
+from rag_app.rag.embedders.contract import Embedder
+from rag_app.rag.parsers.contract import ParseLimits
+from rag_app.rag.parsers.sandbox import parse_file
+from rag_app.rag.words import text_for_words
+from rag_app.services.embedders import Embedders, model_id
+from rag_app.storage import Storage
+
+log = structlog.get_logger()
+
+BATCH = 32  # chunks embedded between two reports of progress; also what a crash can cost at most
+PARSED_PERCENT = 30
+MAX_ATTEMPTS = 8  # counts crashes of the worker too, so that one file cannot kill it for ever
+GAVE_UP = "Reading this file stopped the worker several times, so it was given up. Try a smaller file."
+OUR_FAULT = "Something went wrong on our side while reading this file. Try again; the details are in the log."
+
+
+class LostTurn(Exception):
+    """The job was cancelled, deleted or given to another worker: stop without a trace."""
+
+
+@dataclass(frozen=True)
+class IngestionService:
+    """The worker's side of documents."""
+
+    sessions: Sessions
+    storage: Storage
+    jobs_queue: procrastinate.App
+    embedders: Embedders
+    limits: ParseLimits
+    find_tessdata: Callable[[], Path | None]
+
+    async def ingest(self, job_id: int, *, is_last_try: bool) -> None:
+        """Do one attempt at a job; a job that is done, cancelled or deleted is no work.
+
+        Raises:
+            TransientError: trying again may help; the job waits for that.
+        """
+        claimed = await self._claim(job_id)
+        if claimed is None:
+            return
+        job, scope, document, embedding_model = claimed
+        logger = log.bind(job_id=job.id, document_id=document.id, attempt=job.attempt)
+        try:
+            await self._ingest(job, scope, document, embedding_model)
+            logger.info("document_ready")
+        except LostTurn:
+            logger.info("job_lost_its_turn")
+        except PermanentError as error:
+            await self._fail(job, scope, document, str(error))
+            logger.info("document_failed", reason=str(error))
+        except asyncio.CancelledError:
+            await asyncio.shield(self._hand_back(job, scope, document))
+            logger.info("job_handed_back")
+            raise
+        except Exception as error:
+            transient = _as_transient(error)
+            if not isinstance(error, RagAppError):
+                logger.exception("ingestion_error")
+            if is_last_try:
+                await self._fail(job, scope, document, str(transient))
+                return
+            await self._wait_for_retry(job, scope)
+            raise transient from error
+
+    async def _claim(self, job_id: int) -> tuple[Job, KbScope, Document, str] | None:
+        async with self.sessions.begin() as session:
+            job = await jobs.claim(session, job_id=job_id)
+            scope = await access.for_job(session, kb_id=job.kb_id) if job else None
+            if job is None or scope is None or job.document_id is None:
+                return None
+            if job.attempt > MAX_ATTEMPTS:
+                await jobs.end(session, scope, job=job, status="failed", error_message=GAVE_UP)
+                await documents.set_status(
+                    session, scope, document_id=job.document_id, status="failed", error_message=GAVE_UP
+                )
+                return None
+            document = await documents.get(session, scope, document_id=job.document_id)
+            if document.ready_at is None:
+                await documents.set_status(session, scope, document_id=document.id, status="parsing")
+            kb = await knowledge_bases.get(session, scope)
+            return job, scope, document, kb.embedding_model
+
+    async def _ingest(self, job: Job, scope: KbScope, document: Document, embedding_model: str) -> None:
+        parsed = await self._parse(job, scope, document)
+        embedder = self.embedders.get(embedding_model)
+        drafts = await asyncio.to_thread(cut, parsed, token_offsets=embedder.token_offsets)
+        if not drafts:
+            raise PermanentError("This file contains no text.")
+        language = await asyncio.to_thread(
+            detect_language, "\n".join(page.text for page in parsed.pages[:50])
+        )
+        if document.ready_at is None:
+            async with self.sessions.begin() as session:
+                await documents.set_status(session, scope, document_id=document.id, status="embedding")
+        new_chunks = await self._embed(job, scope, drafts, embedder, embedding_model)
+        async with self.sessions.begin() as session:
+            if not await documents.lock(session, scope, document_id=document.id):
+                raise LostTurn
+            if not await jobs.end(session, scope, job=job, status="completed"):
+                raise LostTurn
+            await documents.swap_contents(
+                session,
+                scope,
+                document_id=document.id,
+                parsed=parsed,
+                language=language,
+                model_id=model_id(embedding_model),
+                new_chunks=new_chunks,
+            )
+
+    async def _parse(self, job: Job, scope: KbScope, document: Document) -> ParsedDocument:
+        path = self.storage.path(document.sha256)
+        if not path.exists():
+            raise PermanentError("The original file is missing from the server's disk. Upload it again.")
+        share = 0.0
+
+        def note(so_far: float) -> None:
+            nonlocal share
+            share = max(share, so_far)
+
+        parsing = asyncio.create_task(
+            parse_file(
+                path,
+                file_name=document.name,
+                limits=self.limits,
+                ocr_data=self.find_tessdata(),
+                on_progress=note,
+            )
+        )
+        try:
+            while not (await asyncio.wait({parsing}, timeout=1.0))[0]:
+                await self._report(job, scope, "parsing", 2 + int((PARSED_PERCENT - 3) * min(share, 1.0)))
+            return await parsing
+        finally:
+            parsing.cancel()
+            await asyncio.gather(parsing, return_exceptions=True)
+
+    async def _embed(
+        self,
+        job: Job,
+        scope: KbScope,
+        drafts: Sequence[ChunkDraft],
+        embedder: Embedder,
+        embedding_model: str,
+    ) -> list[NewChunk]:
+        assert job.document_id is not None
+        texts = [draft.text_to_embed for draft in drafts]
+        hashes = [hashlib.sha256(text.encode()).digest() for text in texts]
+        keys = {"document_id": job.document_id, "model_id": model_id(embedding_model)}
+        async with self.sessions() as session:
+            vectors = await documents.known_embeddings(session, scope, **keys)
+        missing = {key: text for key, text in zip(hashes, texts, strict=True) if key not in vectors}
+        report = partial(self._report, job, scope, "embedding", chunks_total=len(drafts))
+        await report(PARSED_PERCENT, chunks_processed=len(drafts) - len(missing))
+        queue_of_texts = list(missing.items())
+        for start in range(0, len(queue_of_texts), BATCH):
+            batch = queue_of_texts[start : start + BATCH]
+            embedded = await embedder.embed_documents([text for _, text in batch])
+            fresh = {key: vector_literal(row) for (key, _), row in zip(batch, embedded, strict=True)}
+            vectors |= fresh
+            n_done = len(drafts) - len(missing) + start + len(batch)
+            async with self.sessions.begin() as session:
+                await documents.keep_embeddings(session, scope, **keys, vectors=fresh)
+            percent = PARSED_PERCENT + int((99 - PARSED_PERCENT) * n_done / len(drafts))
+            await report(min(percent, 99), chunks_processed=min(n_done, len(drafts)))
+        return [
+            NewChunk(draft, key, vectors[key], text_for_words(draft.text_to_embed))
+            for draft, key in zip(drafts, hashes, strict=True)
+        ]
+
+    async def _report(
+        self,
+        job: Job,
+        scope: KbScope,
+        stage: str,
+        percentage: int,
+        *,
+        chunks_total: int = 0,
+        chunks_processed: int = 0,
+    ) -> None:
+        async with self.sessions.begin() as session:
+            still_ours = await jobs.report(
+                session,
+                scope,
+                job=job,
+                stage=stage,
+                percentage=percentage,
+                chunks_total=chunks_total,
+                chunks_processed=chunks_processed,
+            )
+        if not still_ours:
+            raise LostTurn
+
+    async def _fail(self, job: Job, scope: KbScope, document: Document, reason: str) -> None:
+        async with self.sessions.begin() as session:
+            if await jobs.end(session, scope, job=job, status="failed", error_message=reason):
+                # A document that was ready before goes on being searched by its old chunks.
+                status = "ready" if document.ready_at else "failed"
+                await documents.set_status(
+                    session, scope, document_id=document.id, status=status, error_message=reason
+                )
+
+    async def _wait_for_retry(self, job: Job, scope: KbScope) -> None:
+        async with self.sessions.begin() as session:
+            await jobs.end(session, scope, job=job, status="pending")
+
+    async def _hand_back(self, job: Job, scope: KbScope, document: Document) -> None:
+        async with self.sessions.begin() as session:
+            if await jobs.end(session, scope, job=job, status="pending"):
+                await self._enqueue(session, job.id, document.id)
+
+    async def _enqueue(self, session: object, job_id: int, document_id: int) -> None:
+        await queue.add(
+            self.jobs_queue,
+            session,  # type: ignore[arg-type]
+            task=queue.INGEST,
+            lock=f"document:{document_id}",
+            job_id=job_id,
+        )
+
+    async def queue_forgotten(self) -> int:
+        """Queue open jobs that the queue knows nothing of; returns how many.
+
+        None should exist. This is the second wall of the promise that no file is lost or stuck.
+        """
+        n_found = 0
+        async with self.sessions.begin() as session:
+            for job_id, kb_id in await jobs.open_without_worker(session):
+                scope = await access.for_job(session, kb_id=kb_id)
+                try:
+                    job = None if scope is None else await jobs.get(session, scope, job_id=job_id, lock=True)
+                except NotFound:
+                    continue
+                if job is None or job.document_id is None or job.status not in {"pending", "processing"}:
+                    continue
+                await self._enqueue(session, job.id, job.document_id)
+                n_found += 1
+        if n_found:
+            log.warning("forgotten_jobs_queued", n_jobs=n_found)
+        return n_found
+
+
+def _as_transient(error: Exception) -> TransientError:
+    if isinstance(error, TransientError):
+        return error
+    if is_unreachable(error):
+        return TransientError("The database could not be reached while reading this file.")
+    return TransientError(OUR_FAULT)

@@ -1,0 +1,191 @@
+"""Knowledge bases: make, change, archive, delete."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import structlog
+
+from rag_app.db.engine import Sessions
+from rag_app.db.queries import access, accounts, knowledge_bases
+from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.errors import InvalidInput
+from rag_app.services.text import clean_line, clean_text
+from rag_app.storage import Storage
+
+log = structlog.get_logger()
+
+MAX_NAME = 120
+MAX_DESCRIPTION = 2000
+MAX_SYSTEM_PROMPT = 8000
+
+
+@dataclass(frozen=True)
+class Provider:
+    """An answering provider as an owner chooses it."""
+
+    name: str
+    label: str
+    models: tuple[tuple[str, str], ...]
+    is_available: bool
+    is_local: bool
+
+
+@dataclass(frozen=True)
+class KnowledgeBaseService:
+    """An owner's knowledge bases; every call names the owner."""
+
+    sessions: Sessions
+    storage: Storage
+    llm_modules: Mapping[str, ModuleType]
+    llm_keys: Mapping[str, bool]
+    embedding_model: str
+
+    def providers(self) -> list[Provider]:
+        """All providers, those that can answer now first, the built-in one among them."""
+        found = [
+            Provider(
+                name=name,
+                label=module.LABEL,
+                models=tuple((model.id, model.label) for model in module.MODELS),
+                is_available=not module.NEEDS_KEY or self.llm_keys.get(name, False),
+                is_local=not module.NEEDS_KEY,
+            )
+            for name, module in self.llm_modules.items()
+        ]
+        return sorted(
+            found, key=lambda provider: (not provider.is_available, provider.is_local, provider.name)
+        )
+
+    async def create(
+        self,
+        *,
+        owner_id: int,
+        name: str,
+        description: str = "",
+        llm_provider: str | None = None,
+        llm_model: str | None = None,
+    ) -> KnowledgeBase:
+        """Make a knowledge base; without a provider the first available one answers.
+
+        Raises:
+            InvalidInput: a value cannot be used; `field` says which.
+        """
+        provider, model = self._check_model(llm_provider, llm_model)
+        columns = {
+            "name": _check_name(name),
+            "description": _check_length("description", description, MAX_DESCRIPTION),
+            "llm_provider": provider,
+            "llm_model": model,
+        }
+        async with self.sessions.begin() as session:
+            kb_id = await knowledge_bases.insert(
+                session, owner_id=owner_id, embedding_model=self.embedding_model, **columns
+            )
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            await accounts.write_audit(session, user_id=owner_id, kb_id=kb_id, action="kb_created")
+            created = await knowledge_bases.get(session, scope)
+        log.info("kb_created", kb_id=kb_id, owner_id=owner_id, llm_provider=provider)
+        return created
+
+    async def get(self, kb_id: int, *, owner_id: int) -> KnowledgeBase:
+        """One of the owner's knowledge bases. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            return await knowledge_bases.get(session, scope)
+
+    async def list_of(
+        self, owner_id: int, *, before: int | None = None, limit: int = 100, include_archived: bool = True
+    ) -> list[KnowledgeBase]:
+        """The owner's knowledge bases, newest first."""
+        async with self.sessions() as session:
+            return await knowledge_bases.of_owner(
+                session, owner_id=owner_id, before=before, limit=limit, include_archived=include_archived
+            )
+
+    async def update(self, kb_id: int, *, owner_id: int, changes: Mapping[str, Any]) -> KnowledgeBase:
+        """Change name, description, provider, model, prompt, temperature, max_tokens or is_active.
+
+        Raises:
+            NotFound: it is not this owner's.
+            InvalidInput: a value cannot be used; `field` says which.
+        """
+        async with self.sessions.begin() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            current = await knowledge_bases.get(session, scope)
+            columns = self._check_changes(current, changes)
+            if columns:
+                await knowledge_bases.update(session, scope, **columns)
+                await accounts.write_audit(
+                    session, user_id=owner_id, kb_id=kb_id, action="kb_changed", fields=sorted(columns)
+                )
+            return await knowledge_bases.get(session, scope)
+
+    async def delete(self, kb_id: int, *, owner_id: int, typed_name: str | None = None) -> None:
+        """Delete a knowledge base with everything in it.
+
+        Raises:
+            NotFound: it is not this owner's.
+            InvalidInput: `typed_name` is given and is not its name.
+        """
+        async with self.sessions.begin() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            name = (await knowledge_bases.get(session, scope)).name
+            if typed_name is not None and typed_name.strip() != name:
+                raise InvalidInput(f"Please type “{name}” to delete it.", field="typed_name")
+            hashes = await knowledge_bases.delete(session, scope)
+            await accounts.write_audit(session, user_id=owner_id, kb_id=kb_id, action="kb_deleted")
+        for sha256 in hashes:
+            self.storage.remove_if_old(sha256)
+        log.info("kb_deleted", kb_id=kb_id, owner_id=owner_id, n_files=len(hashes))
+
+    def _check_changes(self, current: KnowledgeBase, changes: Mapping[str, Any]) -> dict[str, Any]:
+        columns: dict[str, Any] = {}
+        if "name" in changes:
+            columns["name"] = _check_name(changes["name"])
+        if "description" in changes:
+            columns["description"] = _check_length("description", changes["description"], MAX_DESCRIPTION)
+        if "system_prompt" in changes:
+            prompt = _check_length("system_prompt", changes["system_prompt"] or "", MAX_SYSTEM_PROMPT)
+            columns["system_prompt"] = prompt or None
+        if "llm_provider" in changes or "llm_model" in changes:
+            provider = changes.get("llm_provider", current.llm_provider)
+            model = changes.get("llm_model")
+            if model is None and provider == current.llm_provider:
+                model = current.llm_model
+            columns["llm_provider"], columns["llm_model"] = self._check_model(provider, model)
+        for name in ("temperature", "max_tokens", "is_active"):
+            if changes.get(name) is not None:
+                columns[name] = changes[name]
+        return columns
+
+    def _check_model(self, provider: str | None, model: str | None) -> tuple[str, str]:
+        if provider is None:
+            provider = self.providers()[0].name
+        module = self.llm_modules.get(provider)
+        if module is None:
+            raise InvalidInput(f"There is no provider called “{provider}”.", field="llm_provider")
+        if not model:
+            return provider, module.MODELS[0].id
+        model = clean_line(model, max_characters=100)
+        # A hosted provider may know newer models than we do; the built-in one has only its own.
+        if not module.NEEDS_KEY and model not in {known.id for known in module.MODELS}:
+            raise InvalidInput(f"{module.LABEL} has no model called “{model}”.", field="llm_model")
+        return provider, model
+
+
+def _check_name(name: str) -> str:
+    cleaned = clean_line(name, max_characters=MAX_NAME + 1)
+    if not cleaned:
+        raise InvalidInput("Please enter a name.", field="name")
+    if len(cleaned) > MAX_NAME:
+        raise InvalidInput(f"Please use at most {MAX_NAME} characters.", field="name")
+    return cleaned
+
+
+def _check_length(field: str, text: str, max_characters: int) -> str:
+    cleaned = clean_text(text).strip()
+    if len(cleaned) > max_characters:
+        raise InvalidInput(f"Please use at most {max_characters:,} characters.", field=field)
+    return cleaned

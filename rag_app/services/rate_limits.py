@@ -1,0 +1,51 @@
+"""Limits on how often something may be tried.
+
+Kept in the memory of one web process, or in Redis when there are several.
+"""
+
+import math
+import time
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage, Storage, storage_from_string
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from rag_app.errors import LimitReached
+
+MAX_KEY = 300
+
+
+class RateLimits:
+    """Counts tries in sliding minutes."""
+
+    def __init__(self, redis_url: str | None = None) -> None:
+        storage: Storage = storage_from_string(redis_url) if redis_url else MemoryStorage()
+        self._limiter = SlidingWindowCounterRateLimiter(storage)
+
+    def hit(self, name: str, key: str, *, per_minute: int) -> None:
+        """Count a try.
+
+        Raises:
+            LimitReached: there were `per_minute` within the last minute.
+        """
+        item = RateLimitItemPerMinute(per_minute)
+        if not self._limiter.hit(item, name, key[:MAX_KEY]):
+            wait_s = self._wait_s(item, name, key)
+            raise LimitReached(
+                f"That was too often. Please wait {wait_s} seconds and try again.", retry_after_s=wait_s
+            )
+
+    def count(self, name: str, key: str) -> None:
+        """Count something that went wrong, to be asked for by `wait_s`."""
+        self._limiter.hit(RateLimitItemPerMinute(1_000_000, 5), name, key[:MAX_KEY])
+
+    def wait_s(self, name: str, key: str, *, allowed: int) -> int:
+        """Seconds to wait when more than `allowed` went wrong within five minutes, else 0."""
+        item = RateLimitItemPerMinute(1_000_000, 5)
+        stats = self._limiter.get_window_stats(item, name, key[:MAX_KEY])
+        used = item.amount - stats.remaining
+        return self._wait_s(item, name, key) if used >= allowed else 0
+
+    def _wait_s(self, item: RateLimitItemPerMinute, name: str, key: str) -> int:
+        stats = self._limiter.get_window_stats(item, name, key[:MAX_KEY])
+        return max(1, min(60, math.ceil(stats.reset_time - time.time())))

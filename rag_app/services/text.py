@@ -1,0 +1,27 @@
+"""Clean text that people typed, before it is stored or shown."""
+
+import re
+import unicodedata
+
+# Controls, and the marks that turn the direction of writing and so disguise a file's name.
+_INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+
+
+def clean_text(text: str) -> str:
+    """Text that can be stored and shown: no controls but tab and line feed, no lone surrogates."""
+    text = _SURROGATES.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
+
+
+def clean_line(text: str, *, max_characters: int) -> str:
+    """The same on one line, trimmed and cut."""
+    return " ".join(clean_text(text).split())[:max_characters].strip()
+
+
+def clean_file_name(name: str) -> str:
+    """A name to show for a file: its last part, without what could disguise it."""
+    last = re.split(r"[/\\]", clean_line(name, max_characters=4096))[-1].strip(". ")
+    if len(last) > 200:  # the end of a name says what kind of file it is
+        last = f"{last[:150]}…{last[-45:]}"
+    return last or "unnamed"

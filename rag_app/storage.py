@@ -1,0 +1,99 @@
+"""Original files on disk, kept once under the SHA-256 of their bytes.
+
+<data folder>/files/ab/cd/abcd…      never under a name a user typed
+"""
+
+import asyncio
+import errno
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag_app.errors import InvalidInput, StorageFull, TooLarge
+
+GRACE_S = 600.0  # longer than any upload takes from its last byte to its row
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """Bytes that are safely on disk."""
+
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Storage:
+    """The store below one folder."""
+
+    root: Path
+
+    def path(self, sha256: str) -> Path:
+        """Where the bytes with a hash are, or would be."""
+        if len(sha256) != 64 or not all(c in "0123456789abcdef" for c in sha256):  # a path must not be typed
+            raise InvalidInput("This is not a file's hash.")
+        return self.root / sha256[:2] / sha256[2:4] / sha256
+
+    async def receive(self, stream: AsyncIterator[bytes], *, name: str, max_bytes: int) -> StoredFile:
+        """Keep a stream of bytes; nothing is left behind when it is refused.
+
+        Raises:
+            TooLarge: more than `max_bytes`; noticed while it comes, not after.
+            StorageFull: the disk is full.
+        """
+        incoming = self.root / "incoming"
+        try:
+            await asyncio.to_thread(incoming.mkdir, parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=incoming)
+        except OSError as error:
+            raise _as_full(error) from error
+        digest, size = hashlib.sha256(), 0
+        try:
+            with os.fdopen(handle, "wb") as file:
+                async for block in stream:
+                    size += len(block)
+                    if size > max_bytes:
+                        raise TooLarge(f"{name} is larger than {max_bytes // 2**20:,} MB.")
+                    digest.update(block)
+                    file.write(block)
+                await asyncio.to_thread(_flush, file.fileno())
+            target = self.path(digest.hexdigest())
+            await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
+            Path(temporary).replace(target)  # atomic, and harmless when the same bytes are there
+        except OSError as error:
+            raise _as_full(error) from error
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+        return StoredFile(digest.hexdigest(), size)
+
+    def remove_if_old(self, sha256: str, *, min_age_s: float = GRACE_S) -> bool:
+        """Delete bytes nobody needs any more, unless they came just now: the same may be on its way in."""
+        path = self.path(sha256)
+        try:
+            if time.time() - path.stat().st_mtime < min_age_s:
+                return False
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def hashes(self) -> Iterator[str]:
+        """Every hash there are bytes for."""
+        for path in self.root.glob("??/??/*"):
+            if len(path.name) == 64:
+                yield path.name
+
+
+def _flush(descriptor: int) -> None:
+    os.fsync(descriptor)
+
+
+def _as_full(error: OSError) -> Exception:
+    if error.errno in NO_SPACE:
+        return StorageFull("The server's disk is full, so the file could not be kept. Nothing was lost.")
+    return error
