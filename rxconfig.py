@@ -40,6 +40,8 @@ config = rx.Config(
     # A site map needs the public address, which one build for every host cannot know;
     # Radix Themes would add 80 kB of styles to every page.
     disable_plugins=[rx.plugins.SitemapPlugin, rx.plugins.RadixThemesPlugin],
+    # In memory: what people see is never written to disk, and the truth is in the database anyway.
+    state_manager_mode="memory",
     telemetry_enabled=False,
     show_built_with_reflex=False,
     default_color_mode="system",

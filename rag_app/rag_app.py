@@ -1,13 +1,27 @@
-"""The Reflex app: pages on their routes."""
+"""The Reflex app: pages on their routes, with the API in front of them."""
 
-import reflex as rx
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from urllib.parse import urlsplit
 
+from reflex.config import get_config
+from reflex.constants import Env
+from reflex.environment import environment
+from starlette.types import ASGIApp
+
+from rag_app import bootstrap, log
+from rag_app.api.app import allowed_origins, create_api, layers
+from rag_app.settings import settings
 from rag_app.ui import routes
 from rag_app.ui.app import create_app
+from rag_app.ui.build import ROOT
 from rag_app.ui.landing import page as landing
 from rag_app.ui.public import not_found_page
 from rag_app.ui.sign_in import page as sign_in
 from rag_app.ui.sign_in.state import SignInState
+from rag_app.ui.tab_tokens import TabTokens
 
 app = create_app()
 app.add_page(landing.landing_page, route=routes.HOME, title=landing.TITLE, description=landing.DESCRIPTION)
@@ -31,3 +45,60 @@ app.add_page(
     title="Not found · Simple RAG",
     description="There is nothing at this address.",
 )
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[None]:
+    """What the web process does before its first and after its last request."""
+    if settings().database_url is None:  # `reflex run`: a developer has started nothing else
+        from rag_app.processes import ensure_backing_services
+
+        ensure_backing_services()
+    log.configure(json=settings().rag_env == "production", level=settings().rag_log_level)
+    yield
+    await bootstrap.services().close()
+    bootstrap.use(None)
+
+
+def around_pages(pages: ASGIApp) -> ASGIApp:
+    """Put the API and everything that guards it in front of the pages."""
+    config = settings()
+    others = _frontend_of_developers()
+    origins = allowed_origins(config) | others
+    reflex_config = get_config()
+    reflex_config.cors_allowed_origins = tuple(sorted(origins))  # for pages and API; "*" was the default
+    assert app.sio is not None
+    app.sio.eio.cors_allowed_origins = partial(is_own_origin, origins)
+    api = create_api()
+    api.mount("", TabTokens(pages, secret=bootstrap.secret_key(config)))
+    guarded: ASGIApp = api
+    for layer in layers(config, inline_scripts=_inline_scripts(), other_origins=others):
+        guarded = layer(guarded)
+    return guarded
+
+
+def is_own_origin(origins: frozenset[str], origin: str, environ: dict[str, str]) -> bool:
+    """Whether a websocket's handshake comes from our own pages."""
+    return origin in origins or urlsplit(origin).netloc == environ.get("HTTP_HOST", "")
+
+
+def _frontend_of_developers() -> frozenset[str]:
+    """With `reflex run` the pages come from a server of their own, on another port."""
+    if environment.REFLEX_ENV_MODE.get() == Env.PROD:
+        return frozenset()
+    port = get_config().frontend_port or 3000
+    return frozenset({f"http://localhost:{port}", f"http://127.0.0.1:{port}"})
+
+
+def _inline_scripts() -> list[str]:
+    noted = ROOT / ".web" / "build" / "csp.json"
+    return json.loads(noted.read_text()) if noted.exists() else []
+
+
+app.api_transformer = around_pages
+app.register_lifespan_task(serving)
+
+
+def create_asgi() -> ASGIApp:
+    """The whole application as one ASGI app, for `python -m rag_app web`."""
+    return app()

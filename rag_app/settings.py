@@ -143,6 +143,11 @@ class Settings(BaseSettings):
         return self.rag_base_url or f"http://{host}:{self.rag_port}"
 
     @property
+    def is_https(self) -> bool:
+        """Whether people reach the installation through https."""
+        return self.base_url.startswith("https://")
+
+    @property
     def max_upload_bytes(self) -> int:
         """Largest file, in bytes."""
         return self.rag_max_upload_mb * 1024 * 1024

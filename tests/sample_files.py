@@ -5,6 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from email.message import EmailMessage
+from functools import cache
 
 import docx
 import openpyxl
@@ -187,6 +188,7 @@ def zip_bytes(entries: Mapping[str, str | bytes]) -> bytes:
     return buffer.getvalue()
 
 
+@cache
 def hostile_files() -> dict[str, bytes]:
     """Files made to break or to deceive, by name; none may be read with its trick working."""
     return {
@@ -253,7 +255,7 @@ def stream_bomb_pdf(unpacked_mb: int = 20) -> bytes:
     )
 
 
-def bomb_docx(unpacked_mb: int = 200) -> bytes:
+def bomb_docx(unpacked_mb: int = 80) -> bytes:
     """A Word file that unpacks to a thousand times its size."""
     return with_entries(docx_bytes(), {"word/media/zeros.bin": bytes(unpacked_mb * 1024 * 1024)})
 

@@ -55,7 +55,7 @@ def layers(
     return [
         SharePages,
         partial(Guard, allowed_origins=origins, requests_per_minute=config.rag_requests_per_minute),
-        partial(ResponseHeaders, csp=content_security_policy(inline_scripts), is_https=_is_https(config)),
+        partial(ResponseHeaders, csp=content_security_policy(inline_scripts), is_https=config.is_https),
     ]
 
 
@@ -76,7 +76,3 @@ def content_security_policy(inline_scripts: Iterable[str]) -> str:
         "form-action 'self'",
         "frame-ancestors 'none'",
     ))  # fmt: skip
-
-
-def _is_https(config: Settings) -> bool:
-    return config.base_url.startswith("https://")

@@ -12,24 +12,15 @@ from rag_app.domain.accounts import SignIn
 from rag_app.errors import NotSignedIn
 from rag_app.services.accounts import Caller
 from rag_app.services.chat import Asker
+from rag_app.services.cookies import is_visitor_token, sign_in_cookie, visitor_cookie
 
 VISITOR_DAYS = 365
 _bearer = HTTPBearer(auto_error=False, description="The access token of /api/auth/login.")
 
 
-def cookie_name(*, is_https: bool) -> str:
-    """`__Host-` ties a cookie to this host and to https; browsers refuse it on plain http."""
-    return "__Host-rag_sign_in" if is_https else "rag_sign_in"
-
-
-def visitor_cookie_name(*, is_https: bool) -> str:
-    """The cookie a visitor of shared chats is known by."""
-    return "__Host-rag_visitor" if is_https else "rag_visitor"
-
-
 def is_https() -> bool:
     """Whether the installation is reached through https."""
-    return services().settings.base_url.startswith("https://")
+    return services().settings.is_https
 
 
 def token_of(request: Request) -> str | None:
@@ -37,7 +28,7 @@ def token_of(request: Request) -> str | None:
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and value:
         return value.strip()
-    return request.cookies.get(cookie_name(is_https=is_https()))
+    return request.cookies.get(sign_in_cookie(is_https=is_https()))
 
 
 async def signed_in(request: Request, _: Annotated[object, Depends(_bearer)] = None) -> SignIn:
@@ -59,10 +50,9 @@ MaybeSignedIn = Annotated[SignIn | None, Depends(maybe_signed_in)]
 
 def visitor_token(request: Request) -> str | None:
     """The token a visitor is known by: its cookie, or the header programs use."""
-    token = request.headers.get("x-visitor-token") or request.cookies.get(
-        visitor_cookie_name(is_https=is_https())
-    )
-    return token if token and 32 <= len(token) <= 128 else None
+    name = visitor_cookie(is_https=is_https())
+    token = request.headers.get("x-visitor-token") or request.cookies.get(name)
+    return token if is_visitor_token(token) else None
 
 
 async def asker(request: Request, sign_in: MaybeSignedIn) -> Asker:
@@ -80,18 +70,18 @@ AnyAsker = Annotated[Asker, Depends(asker)]
 
 def set_sign_in_cookie(response: Response, token: str) -> None:
     """Keep a browser signed in."""
-    _set(response, cookie_name(is_https=is_https()), token, services().settings.rag_sign_in_hours * 3600)
+    _set(response, sign_in_cookie(is_https=is_https()), token, services().settings.rag_sign_in_hours * 3600)
 
 
 def drop_sign_in_cookie(response: Response) -> None:
     """Forget a browser's sign-in."""
-    _set(response, cookie_name(is_https=is_https()), "", 0)
+    _set(response, sign_in_cookie(is_https=is_https()), "", 0)
 
 
 def remember_visitor(response: Response) -> str:
     """Give a browser a visitor's token; returns it."""
     token = new_token()
-    _set(response, visitor_cookie_name(is_https=is_https()), token, VISITOR_DAYS * 86400)
+    _set(response, visitor_cookie(is_https=is_https()), token, VISITOR_DAYS * 86400)
     return token
 
 

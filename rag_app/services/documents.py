@@ -1,5 +1,6 @@
 """Documents: take files in, show how far they are, retry, cancel, delete, look inside."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -271,6 +272,7 @@ class DocumentService:
         embedder = self.embedders.get(kb.embedding_model)
         text = f"{chunk.heading}\n{content}" if chunk.heading else content
         vector = (await embedder.embed_documents([text]))[0]
+        n_tokens = len(await asyncio.to_thread(embedder.token_offsets, text))
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             await documents.change_chunk(
@@ -279,7 +281,7 @@ class DocumentService:
                 chunk_id=chunk_id,
                 content=content,
                 content_hash=hashlib.sha256(text.encode()).digest(),
-                n_tokens=len(embedder.token_offsets(text)),
+                n_tokens=n_tokens,
                 vector=vector,
             )
             await self._index_again(session, scope, chunk.document_id)

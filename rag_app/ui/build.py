@@ -142,6 +142,7 @@ def _export(root: Path) -> None:
             command, cwd=root, env=_environment(), stdout=file, stderr=subprocess.STDOUT, check=False
         )
     if done.returncode != 0:
+        (root / ".web" / "reflex.json").unlink(missing_ok=True)  # the next try prepares .web afresh
         raise PermanentError(f"The pages could not be built ({_reason(output)}). See {output} for all of it.")
 
 

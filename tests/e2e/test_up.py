@@ -204,3 +204,42 @@ def test_killed_database_comes_back_with_what_was_committed(up, folder):
 
     eventually(lambda: rows() == 100)
     assert installation.is_live()
+
+
+DEVELOPER = """
+import os, sys
+from rag_app.processes import ensure_backing_services
+ensure_backing_services()
+print(os.environ["DATABASE_URL"], flush=True)
+sys.stdin.read()
+"""
+
+
+def test_developers_get_a_database_and_one_worker_that_end_with_them(folder):
+    first = developer(folder)
+    second = developer(folder)
+    with first, second:
+        assert first.stdout is not None and second.stdout is not None
+        address = first.stdout.readline()
+        workers = psutil.Process(first.pid).children()
+        eventually(lambda: (folder / "run" / "worker.lock").exists())
+
+        assert address == second.stdout.readline() == f"postgresql://app@/rag?host={folder}/pg\n"
+        second.communicate("")
+        first.communicate("")
+
+    assert ended(workers)
+    assert not (folder / "pg" / "postmaster.pid").exists()
+
+
+def developer(folder: Path) -> subprocess.Popen[str]:
+    """A program that asks for what `reflex run` needs, and runs until its input ends."""
+    return subprocess.Popen(
+        [sys.executable, "-c", DEVELOPER],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "RAG_DATA_DIR": str(folder)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )

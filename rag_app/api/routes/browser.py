@@ -17,7 +17,7 @@ from rag_app.errors import RagAppError
 
 router = APIRouter(prefix="/auth", include_in_schema=False)
 
-DASHBOARD = "/dashboard"
+DASHBOARD = "/knowledge-bases"
 FLASH_COOKIE = "rag_flash"
 FLASH_S = 60
 

@@ -15,6 +15,8 @@ import sys
 
 from rag_app.rag.parsers.contract import ParseLimits
 
+_CPU_GRACE_S = 5  # between the signal that names the reason and the one that cannot be survived
+
 # Numbers from Linux's headers (asm/unistd.h, linux/seccomp.h, linux/audit.h); they never change.
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 1, 38, 22, 2
 _LOAD_WORD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
@@ -30,7 +32,7 @@ _REFUSED_CALLS = {
 def confine(limits: ParseLimits, *, max_file_bytes: int) -> None:
     """Limit memory, time and output; open no connection, start no program, outlive no parent."""
     _limit(resource.RLIMIT_AS, limits.memory_mb * 1024 * 1024)
-    _limit(resource.RLIMIT_CPU, max(1, int(limits.cpu_s)))
+    _limit(resource.RLIMIT_CPU, max(1, int(limits.cpu_s)), hard=int(limits.cpu_s) + _CPU_GRACE_S)
     _limit(resource.RLIMIT_FSIZE, max_file_bytes)
     _limit(resource.RLIMIT_CORE, 0)
     with contextlib.suppress(OSError):
@@ -40,9 +42,9 @@ def confine(limits: ParseLimits, *, max_file_bytes: int) -> None:
         _refuse_calls()
 
 
-def _limit(kind: int, value: int) -> None:
+def _limit(kind: int, soft: int, *, hard: int | None = None) -> None:
     with contextlib.suppress(ValueError, OSError):  # macOS has no limit of address space
-        resource.setrlimit(kind, (value, value))
+        resource.setrlimit(kind, (soft, soft if hard is None else hard))
 
 
 def _refuse_calls() -> None:

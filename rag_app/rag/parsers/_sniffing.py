@@ -69,6 +69,7 @@ _TEXT_BY_EXTENSION = {
     ".tsv": TSV,
     ".tab": TSV,
     ".json": JSON,
+    ".xml": XML,
     ".jsonl": JSON_LINES,
     ".ndjson": JSON_LINES,
 }

@@ -127,7 +127,8 @@ def _read(path: Path, *, max_pages: int, on_progress: Callable[[float], None]) -
 
 
 def _sheet(page: "liteparse.ParsedPage") -> _Sheet:
-    text = _EMPTY_FENCE.sub("", page.markdown).strip()
+    # Lines that every page repeats are left out of the Markdown; some pages have no others.
+    text = _EMPTY_FENCE.sub("", page.markdown).strip() or page.text.strip()
     return _Sheet(page.page_num, text, is_scan=_is_scan(page.complexity))
 
 

@@ -37,6 +37,8 @@ _START = (
 )
 _DEBIAN_TESSDATA = "/usr/share/tesseract-ocr"
 _OTHER_TESSDATA = ("/usr/share/tessdata", "/usr/local/share/tessdata", "/opt/homebrew/share/tessdata")
+# How Python, Rust, C++ and the loader of shared libraries say it.
+_MEMORY_SIGNS = (b"MemoryError", b"memory allocation", b"bad_alloc", b"failed to map segment")
 _STDERR_TAIL_BYTES = 8 * 1024
 
 TOO_SLOW = "Reading this file took too long. Split it into smaller files."
@@ -209,7 +211,7 @@ def _failure(exit_code: int, stderr: bytes) -> PermanentError | TransientError:
         return TransientError(NO_TEMP_SPACE)
     if exit_code == -signal.SIGXCPU:
         return PermanentError(TOO_SLOW)
-    if any(sign in stderr for sign in (b"memory allocation", b"MemoryError", b"bad_alloc", b"out of memory")):
+    if any(sign in stderr for sign in _MEMORY_SIGNS):
         return PermanentError(_child.OUT_OF_MEMORY)
     if exit_code == -signal.SIGKILL:  # not by us: the machine ran out of memory
         return TransientError(NOT_STARTED)

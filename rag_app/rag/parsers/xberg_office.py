@@ -44,6 +44,7 @@ _MAX_TABLE_CELLS = 5_000_000  # the library's own 100,000 is less than many a pr
 _SAFETY_WORDS = ("security", "limit", "ratio", "bomb", "too large", "exceed")
 
 _ESCAPED = re.compile(r"(?<!^)\\([!-/:-@\[-`{}~])", re.MULTILINE)  # at the start of a line it has a meaning
+_BLANK_ROW = re.compile(r"^\|[ |]*\|\n(?!\| ---)", re.MULTILINE)  # formatted, but empty, rows of a sheet
 _HTML_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,500})", re.IGNORECASE)
 _HTML_HEAD_BYTES = 64 * 1024
 _IMAGE = re.compile(r"\\?!\[([^\]\n]{0,1000})\]\([^)\n]{0,1000}\)")
@@ -153,5 +154,5 @@ def _plain(markdown: str) -> str:
 
 def _plain_prose(markdown: str) -> str:
     text = _IMAGE.sub(lambda match: _GENERATED_ALT.sub("", match[1]), markdown)
-    text = _NO_LINK.sub(r"\1", text)
+    text = _BLANK_ROW.sub("", _NO_LINK.sub(r"\1", text))
     return _ESCAPED.sub(lambda match: match[0] if match[1] == "|" else match[1], text)

@@ -39,7 +39,15 @@ def register_page() -> rx.Component:
     return _frame(
         "Create your account",
         native_form(
-            text_input(name="name", label="Name", required=True, auto_complete="name", max_length=200),
+            text_input(
+                name="name",
+                label="Name",
+                required=True,
+                auto_complete="name",
+                max_length=200,
+                key=SignInState.name,  # a default only counts when the input is made
+                default_value=SignInState.name,
+            ),
             _email(),
             password_input(
                 is_new=True,
@@ -78,6 +86,6 @@ def _email() -> rx.Component:
         required=True,
         auto_complete="username",
         max_length=254,
-        key=SignInState.email,  # a default only counts when the input is made
+        key=SignInState.email,
         default_value=SignInState.email,
     )

@@ -19,10 +19,11 @@ MAX_SHOWN = 300  # characters; the cookie is the visitor's own, but a page shoul
 
 @dataclass(frozen=True)
 class Flash:
-    """What to say, and the address to fill in again."""
+    """What to say, and what to fill in again."""
 
     message: str = ""
     email: str = ""
+    name: str = ""
 
 
 class SignInState(rx.State):
@@ -30,6 +31,7 @@ class SignInState(rx.State):
 
     message: str = ""
     email: str = ""
+    name: str = ""
     next_path: str = ""
 
     _shown_on: str = ""
@@ -44,7 +46,7 @@ class SignInState(rx.State):
             return
         self._shown_on = connection
         flash = read_flash(self.router.headers.cookie)
-        self.message, self.email = flash.message, flash.email
+        self.message, self.email, self.name = flash.message, flash.email, flash.name
 
 
 def read_flash(cookies: str | None) -> Flash:
@@ -57,7 +59,7 @@ def read_flash(cookies: str | None) -> Flash:
         return Flash()
     if not isinstance(content, dict):
         return Flash()
-    return Flash(_text(content.get("message")), _text(content.get("email")))
+    return Flash(*(_text(content.get(key)) for key in ("message", "email", "name")))
 
 
 def _text(value: object) -> str:
