@@ -37,7 +37,7 @@ class Notice:
 class FeedbackState(rx.State):
     """The messages on show."""
 
-    notices: list[Notice] = []  # noqa: RUF012 (a state copies its defaults)
+    notices: list[Notice] = []
     _count: int = 0
 
     @rx.event

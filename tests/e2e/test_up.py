@@ -219,12 +219,11 @@ def test_developers_get_a_database_and_one_worker_that_end_with_them(folder):
     first = developer(folder)
     second = developer(folder)
     with first, second:
-        assert first.stdout is not None and second.stdout is not None
-        address = first.stdout.readline()
+        address = address_given_to(first)
         workers = psutil.Process(first.pid).children()
         eventually(lambda: (folder / "run" / "worker.lock").exists())
 
-        assert address == second.stdout.readline() == f"postgresql://app@/rag?host={folder}/pg\n"
+        assert address == address_given_to(second) == f"postgresql://app@/rag?host={folder}/pg"
         second.communicate("")
         first.communicate("")
 
@@ -243,3 +242,11 @@ def developer(folder: Path) -> subprocess.Popen[str]:
         stderr=subprocess.DEVNULL,
         text=True,
     )
+
+
+def address_given_to(program: subprocess.Popen[str]) -> str:
+    """What it found in DATABASE_URL; lines of the log before it are passed over."""
+    assert program.stdout is not None
+    while not (line := program.stdout.readline()).startswith("postgresql://"):
+        assert line, "it ended instead"
+    return line.strip()

@@ -19,7 +19,7 @@ MAX_LISTED = 200
 class CurrentKbState(rx.State):
     """The choice; `kb_id` is 0 while the owner has no knowledge base."""
 
-    options: list[tuple[str, str]] = []  # noqa: RUF012 (a state copies its defaults)
+    options: list[tuple[str, str]] = []
     kb_id: int = 0
     name: str = ""
     remembered: str = rx.LocalStorage("", name="rag_kb")
