@@ -77,7 +77,7 @@ def build(config: Settings) -> Services:
     sessions = create_sessions(engine)
     jobs_queue = create_queue(config.database_url)
     storage = Storage(config.rag_data_dir / "files")
-    limits = RateLimits(config.redis_url)
+    limits = RateLimits()
     all_embedders = Embedders(partial(_make_embedder, config))
     modules: dict[str, ModuleType] = {name: registry.load(llms, name) for name in registry.names(llms)}
     keys = {name: _llm_key(config, name) is not None for name in modules if modules[name].NEEDS_KEY}

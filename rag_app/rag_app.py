@@ -1,7 +1,7 @@
 """The Reflex app: pages on their routes, with the API in front of them."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from functools import partial
 from urllib.parse import urlsplit
@@ -48,7 +48,7 @@ app.add_page(
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[None]:
+async def serving() -> AsyncGenerator[None]:
     """What the web process does before its first and after its last request."""
     if settings().database_url is None:  # `reflex run`: a developer has started nothing else
         from rag_app.processes import ensure_backing_services

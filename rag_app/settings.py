@@ -11,6 +11,7 @@ from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import platformdirs
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -49,9 +50,6 @@ class Settings(BaseSettings):
     rag_secret_key: SecretStr | None = Field(
         None, description="Signs sign-ins, at least 32 bytes; made and kept in the data folder when unset."
     )
-    rag_encryption_keys: SecretStr | None = Field(
-        None, description="Key ring for stored credentials, `id:base64,…`; made when unset."
-    )
     rag_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much is logged."
     )
@@ -86,8 +84,6 @@ class Settings(BaseSettings):
     database_url: str | None = Field(
         None, description="Any Postgres 15+ with pgvector 0.8+; unset starts the embedded one."
     )
-    redis_url: str | None = Field(None, description="Shared state for more than one web process.")
-    smtp_url: SecretStr | None = Field(None, description="Server for outgoing mail.")
     openai_api_key: SecretStr | None = Field(None, description="Key for OpenAI.")
     openai_base_url: str | None = Field(None, description="An OpenAI-compatible server instead.")
     anthropic_api_key: SecretStr | None = Field(None, description="Key for Anthropic.")
@@ -160,7 +156,8 @@ def read_settings() -> Settings:
         InvalidInput: a name is misspelt or a value impossible; the message names it.
     """
     known = {name.upper() for name in Settings.model_fields} | _INTERNAL
-    unknown = sorted(name for name in os.environ if name.startswith("RAG_") and name not in known)
+    given = {name.upper() for name in (*os.environ, *dotenv_values(".env"))}
+    unknown = sorted(name for name in given if name.startswith("RAG_") and name not in known)
     if unknown:
         raise InvalidInput(
             f"There is no setting called {unknown[0]}. See .env.example for the names that exist."

@@ -25,7 +25,8 @@ fi
 
 # A stamp is named by the kind of lock and holds the hash of what was installed.
 stamp=".venv/.installed-$1"
-wanted="$(cat "$lock" "$models" | sha256sum | cut -d ' ' -f 1)"
+hash='import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
+wanted="$(cat "$lock" "$models" | "$python" -c "$hash")"
 if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     exit 0
 fi

@@ -4,6 +4,7 @@ server = start_test_postgres(short_folder())     # once per session
 dsn = create_database(server, "chat_7")          # per test or module: a copy of a migrated one
 """
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -21,6 +22,14 @@ _UNSAFE_BUT_QUICK = ("fsync = off", "synchronous_commit = off", "full_page_write
 def short_folder() -> Path:
     """Make a temporary folder that the database's system user can reach and whose path fits a socket."""
     return Path(tempfile.mkdtemp(prefix="rag-", dir="/tmp"))
+
+
+def bare_environment(**variables: str) -> dict[str, str]:
+    """For programs under test: nothing of this environment but the path and what measures coverage."""
+    kept = {
+        name: value for name, value in os.environ.items() if name == "PATH" or name.startswith("COVERAGE_")
+    }
+    return kept | variables
 
 
 def start_test_postgres(tmp: Path) -> EmbeddedServer:

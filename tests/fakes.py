@@ -37,4 +37,4 @@ class WordEmbedder:
         vector = np.full(DIMENSIONS, 1e-3, dtype=np.float32)
         for word in re.findall(r"\w+", text.lower()):
             vector[int.from_bytes(hashlib.sha256(word.encode()).digest()[:4]) % DIMENSIONS] += 1
-        return vector / np.linalg.norm(vector)
+        return (vector / np.linalg.norm(vector)).astype(np.float32)

@@ -7,6 +7,7 @@ async with sessions.begin() as session:   # one transaction, committed at the en
 from typing import Any
 
 import sqlalchemy as sa
+import sqlalchemy.exc
 from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession

@@ -52,11 +52,15 @@ def _passage(number: int, passage: Passage) -> str:
     where = f"{passage.document_name}" + (f", page {passage.page}" if passage.page else "")
     heading = f"\n{passage.heading}" if passage.heading else ""
     text = _fenced(f"{heading}\n{passage.content}")
-    return f'<passage number="{number}" from="{_fenced(where)}">{text}\n</passage>'
+    return f'<passage number="{number}" from="{_attribute(where)}">{text}\n</passage>'
 
 
 def _fenced(text: str) -> str:
     return text.replace("<passage", "<_passage").replace("</passage", "</_passage")
+
+
+def _attribute(text: str) -> str:
+    return " ".join(_fenced(text).translate({ord('"'): "'", ord("<"): "‹", ord(">"): "›"}).split())
 
 
 def _recent(history: Sequence[PriorTurn]) -> tuple[PriorTurn, ...]:

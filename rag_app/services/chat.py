@@ -218,7 +218,7 @@ class ChatService:
         checked = CitationStream(prompt.passages)
         answer.markers = checked.markers
         events = self.llms.get(kb.llm_provider).stream(prompt, model=kb.llm_model)
-        async with aclosing(events):  # type: ignore[type-var]
+        async with aclosing(events):
             async for event in events:
                 if isinstance(event, Completed):
                     answer.completed = event

@@ -168,7 +168,9 @@ class DocumentService:
             if document.job is not None and document.job.status in {"pending", "processing"}:
                 raise Conflict("This document is being read right now.")
             await self._add_job(session, scope, document_id, document.name, document.size_bytes)
-            return (await documents.get(session, scope, document_id=document_id)).job  # type: ignore[return-value]
+            job = (await documents.get(session, scope, document_id=document_id)).job
+            assert job is not None
+            return job
 
     # Jobs
 

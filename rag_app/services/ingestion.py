@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import procrastinate
 import structlog
@@ -236,10 +237,10 @@ class IngestionService:
             if await jobs.end(session, scope, job=job, status="pending"):
                 await self._enqueue(session, job.id, document.id)
 
-    async def _enqueue(self, session: object, job_id: int, document_id: int) -> None:
+    async def _enqueue(self, session: Any, job_id: int, document_id: int) -> None:
         await queue.add(
             self.jobs_queue,
-            session,  # type: ignore[arg-type]
+            session,
             task=queue.INGEST,
             lock=f"document:{document_id}",
             job_id=job_id,

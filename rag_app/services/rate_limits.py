@@ -1,13 +1,10 @@
-"""Limits on how often something may be tried.
-
-Kept in the memory of one web process, or in Redis when there are several.
-"""
+"""Limits on how often something may be tried, kept in the memory of the web process."""
 
 import math
 import time
 
 from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage, Storage, storage_from_string
+from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from rag_app.errors import LimitReached
@@ -18,9 +15,8 @@ MAX_KEY = 300
 class RateLimits:
     """Counts tries in sliding minutes."""
 
-    def __init__(self, redis_url: str | None = None) -> None:
-        storage: Storage = storage_from_string(redis_url) if redis_url else MemoryStorage()
-        self._limiter = SlidingWindowCounterRateLimiter(storage)
+    def __init__(self) -> None:
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     def hit(self, name: str, key: str, *, per_minute: int) -> None:
         """Count a try.

@@ -2,7 +2,6 @@
 
 import contextlib
 import http.client
-import os
 import shutil
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import psycopg
 import pytest
 
 from rag_app.db import embedded
-from tests.database import short_folder
+from tests.database import bare_environment, short_folder
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]  # the pages may have to be built first
 
@@ -29,7 +28,7 @@ class Installation:
     def __init__(self, folder: Path, port: int) -> None:
         self.port = port
         self.log = folder / "up.log"
-        environment = {"PATH": os.environ["PATH"], "RAG_DATA_DIR": str(folder / "d"), "RAG_PORT": str(port)}
+        environment = bare_environment(RAG_DATA_DIR=str(folder / "d"), RAG_PORT=str(port))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "rag_app", "up"],
@@ -140,7 +139,7 @@ def test_second_start_on_the_folder_is_refused_and_the_first_goes_on(up, folder)
     second = subprocess.run(
         [sys.executable, "-m", "rag_app", "up"],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "RAG_DATA_DIR": str(folder / "d")},
+        env=bare_environment(RAG_DATA_DIR=str(folder / "d")),
         capture_output=True,
         text=True,
         check=False,
@@ -236,7 +235,7 @@ def developer(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", DEVELOPER],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "RAG_DATA_DIR": str(folder)},
+        env=bare_environment(RAG_DATA_DIR=str(folder)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -1,5 +1,6 @@
 """What is asked of a database that is not ours, and how a lack is said."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from tests.database import short_folder, start_test_postgres
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedServer]:
-    with start_test_postgres(short_folder()) as running:
+    folder = short_folder()
+    with start_test_postgres(folder) as running:
         yield running
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 
 from rag_app.db import embedded, service_user
 from rag_app.db.embedded import EmbeddedServer
-from rag_app.errors import InvalidInput, PermanentError
+from rag_app.errors import InvalidInput, PermanentError, StorageFull
 from tests.database import short_folder
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes the user")
@@ -216,6 +217,33 @@ def test_zombie_is_not_taken_for_a_running_server(start):
         process.wait()
 
 
+def test_orphan_that_does_not_notice_is_ended_before_the_next_start(start, monkeypatch):
+    server = start()
+    with psycopg.connect(server.dsn()) as connection:
+        orphan = connection.info.backend_pid
+        os.kill(orphan, signal.SIGSTOP)
+        os.kill(postmaster_pid(server), signal.SIGKILL)
+        monkeypatch.setattr(embedded, "LEFTOVERS_S", 0.1)
+
+        again = start()
+
+    assert ask(again, "SELECT 1") == 1
+    assert embedded._servers(server.pgdata, [orphan]) == []
+
+
+def test_long_recovery_is_waited_for_and_mentioned(start, monkeypatch):
+    answers = embedded._answers
+    silence = iter([False] * 20)
+    monkeypatch.setattr(embedded, "REPORT_EVERY_S", 0.0)
+    monkeypatch.setattr(embedded, "_answers", lambda dsn: next(silence, True) and answers(dsn))
+
+    with structlog.testing.capture_logs() as logs:
+        server = start()
+
+    assert ask(server, "SELECT 1") == 1
+    assert "postgres_recovering" in {entry["event"] for entry in logs}
+
+
 @pytest.mark.parametrize(
     "pid",
     [
@@ -364,3 +392,24 @@ def test_programs_that_only_root_can_read_are_copied(folder, monkeypatch):
     assert found.is_relative_to(folder)
     result = subprocess.run([found / "postgres", "--version"], check=True, capture_output=True, **user.run_as)
     assert b"PostgreSQL" in result.stdout
+
+
+@as_root
+@pytest.mark.fault
+def test_full_disk_is_said_and_survived(folder):
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=70m", "tmpfs", folder], check=False).returncode:
+        pytest.skip("this machine does not let us mount a small disk")
+    try:
+        embedded.start(folder).stop()
+        with (folder / "fill").open("wb", buffering=0) as fill, pytest.raises(OSError, match="No space"):
+            while True:
+                fill.write(bytes(65536))
+
+        with pytest.raises(StorageFull):
+            embedded.start(folder)
+
+        (folder / "fill").unlink()
+        with embedded.start(folder) as server:
+            assert ask(server, "SELECT 1") == 1
+    finally:
+        subprocess.run(["umount", folder], check=True)

@@ -19,7 +19,7 @@ from rag_app.db.file_locks import FileLock
 from rag_app.errors import InvalidInput, PermanentError
 from rag_app.processes import Child
 from rag_app.settings import Settings
-from tests.database import short_folder
+from tests.database import bare_environment, short_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +36,7 @@ def run(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "rag_app", *command.split()],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"} | environment,
+        env=bare_environment(PYTHONWARNINGS="error", **environment),
         capture_output=True,
         text=True,
         check=False,

@@ -9,7 +9,7 @@ Before the first text a failure says what went wrong; after it, every failure is
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from math import ceil
@@ -123,7 +123,7 @@ class HostedLLM:
     http: httpx2.AsyncClient
     wire: Wire
 
-    async def stream(self, prompt: Prompt, *, model: str) -> AsyncIterator[LLMEvent]:
+    async def stream(self, prompt: Prompt, *, model: str) -> AsyncGenerator[LLMEvent]:
         reply = await self._begin(prompt, model)
         try:
             while reply.text is not None:

@@ -1,6 +1,6 @@
 """What every answering model promises."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from pydantic import BaseModel, Field, SecretStr
@@ -29,7 +29,7 @@ class LLM(Protocol):
 
     models: tuple[ModelInfo, ...]
 
-    def stream(self, prompt: Prompt, *, model: str) -> AsyncIterator[LLMEvent]:
+    def stream(self, prompt: Prompt, *, model: str) -> AsyncGenerator[LLMEvent]:
         """Yield the answer as it is made: text deltas, then exactly one `Completed`.
 
         Closing the iterator early cancels the provider's request.

@@ -9,7 +9,7 @@ documents do not answer.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from rag_app.domain.answers import Completed, LLMEvent, ModelInfo, Prompt, TextDelta, Usage
 from rag_app.rag.embedders.contract import Embedder
@@ -60,7 +60,7 @@ class ExtractiveAnswerer:
     def __init__(self, embedder: Embedder | None) -> None:
         self._embedder = embedder
 
-    async def stream(self, prompt: Prompt, *, model: str) -> AsyncIterator[LLMEvent]:
+    async def stream(self, prompt: Prompt, *, model: str) -> AsyncGenerator[LLMEvent]:
         """See `LLM`."""
         chosen = await self._evidence(prompt)
         answer = written(chosen) if chosen else REFUSALS[language(prompt.question)]

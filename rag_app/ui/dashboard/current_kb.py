@@ -64,7 +64,7 @@ def kb_switcher(*, id: str = "kb") -> rx.Component:
             label="Knowledge base",
             hide_label=True,
             options=CurrentKbState.options,
-            value=CurrentKbState.kb_id.to_string(),
+            value=rx.Var.create(CurrentKbState.kb_id).to_string(),
             on_change=CurrentKbState.choose,
         ),
         rx.fragment(),
