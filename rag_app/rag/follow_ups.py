@@ -47,7 +47,7 @@ def _needs_subject(question: str) -> bool:
     content = [word for word in words if word not in _STOP_WORDS and word not in _POINTS_BACK]
     points_back = any(word in _POINTS_BACK for word in words)
     opens_as_follow_up = bool(_OPENINGS.match(question.strip()))
-    if len(content) <= 1:
+    if not content:
         return True
     if opens_as_follow_up:
         return len(content) <= SHORT_WORDS + 2

@@ -24,6 +24,8 @@ def test_a_follow_up_is_searched_with_its_subject(question):
 @pytest.mark.parametrize(
     "question",
     [
+        "What is AutoGen?",
+        "Opening hours?",
         "How are travel expenses paid back after a business trip?",
         "Which printer stands on the second floor of the building?",
         "Wie hoch ist das Kilometergeld für Dienstreisen mit dem Auto?",

@@ -40,16 +40,24 @@ WITH by_meaning AS MATERIALIZED (
   FROM (SELECT id, {distance} AS distance FROM chunks
         WHERE kb_id = :kb_id AND model_id = {int(model_id)} AND enabled
         ORDER BY {distance} LIMIT :candidates) nearest
+), languages AS MATERIALIZED (
+  SELECT language, n_chunks, n_terms FROM kb_word_stats WHERE kb_id = :kb_id AND n_chunks > 0
 ), stats AS MATERIALIZED (
   SELECT greatest(sum(n_chunks), 1) AS n, greatest(sum(n_terms), 1) / greatest(sum(n_chunks), 1) AS avg_length
-  FROM kb_word_stats WHERE kb_id = :kb_id
+  FROM languages
+), asked AS MATERIALIZED (
+  -- A word counts only if it is a stop word in none of the languages: else the few documents of a second
+  -- language would be found by every "the" and "die" of the question, for there these are rare.
+  SELECT DISTINCT lexeme FROM (
+    SELECT lexeme, count(*) OVER (PARTITION BY position) AS n_languages
+    FROM languages, unnest(to_tsvector(language::regconfig, :words)) AS word(lexeme, positions, weights),
+      unnest(positions) AS position) placed
+  WHERE n_languages = (SELECT count(*) FROM languages)
 ), terms AS MATERIALIZED (
   SELECT lexeme, chunk_ids, frequencies, lengths,
          sum(cardinality(chunk_ids)) OVER (PARTITION BY lexeme) AS df
   FROM chunk_postings
-  WHERE kb_id = :kb_id AND lexeme = ANY (
-    SELECT unnest(tsvector_to_array(to_tsvector(language::regconfig, :words)))
-    FROM kb_word_stats WHERE kb_id = :kb_id)
+  WHERE kb_id = :kb_id AND lexeme = ANY (ARRAY(SELECT lexeme FROM asked))
 ), by_words AS MATERIALIZED (
   SELECT id, bm25, row_number() OVER (ORDER BY bm25 DESC, id) AS rank
   FROM (
