@@ -5,7 +5,7 @@ import sysconfig
 
 import reflex as rx
 
-from rag_app.ui.build import ENVIRONMENT, AnyOrigin
+from rag_app.ui.build import ENVIRONMENT, AnyOrigin, DeveloperProxy
 
 # Node comes as a Python wheel, so it lies beside this Python.
 os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
@@ -36,12 +36,14 @@ config = rx.Config(
             }
         ),
         AnyOrigin(),
+        DeveloperProxy(),
     ],
     # A site map needs the public address, which one build for every host cannot know;
     # Radix Themes would add 80 kB of styles to every page.
     disable_plugins=[rx.plugins.SitemapPlugin, rx.plugins.RadixThemesPlugin],
     # In memory: what people see is never written to disk, and the truth is in the database anyway.
     state_manager_mode="memory",
+    backend_host="127.0.0.1",  # of `reflex run`; `python -m rag_app up` listens where RAG_HOST says
     telemetry_enabled=False,
     show_built_with_reflex=False,
     default_color_mode="system",

@@ -8,7 +8,6 @@ A child that crashes is restarted, more slowly each time; one that never ran pro
 The supervisor imports neither Reflex nor SQLAlchemy, so it stays small: what needs them runs as a child.
 """
 
-import atexit
 import contextlib
 import ctypes
 import errno
@@ -287,26 +286,29 @@ def worker(configuration: Settings) -> None:
         running.release()
 
 
-def ensure_backing_services() -> None:
+@contextlib.contextmanager
+def backing_services() -> Generator[None]:
     """Give a developer's `reflex run` what `up` would: database, schema and one worker.
 
-    Nothing happens when DATABASE_URL is set, by `up` or by hand. Call it from the main thread:
-    the worker ends with the thread that started it.
+    Nothing happens when DATABASE_URL is set, by `up` or by hand. Enter it in the main thread: the
+    worker ends with the thread that started it.
     """
     if settings().database_url:
+        yield
         return
-    server = embedded.start(settings().rag_data_dir)
-    atexit.register(server.stop)
-    os.environ["DATABASE_URL"] = server.dsn()
-    settings.cache_clear()
-    migrate(settings())
-    running = _worker_lock(server.data_dir)
-    if not running.acquire(wait=False):
-        return
-    running.release()
-    child = own_process("worker", {"DATABASE_URL": server.dsn()})
-    child.start()
-    atexit.register(stop, [child])  # before the database: the last registered runs first
+    with contextlib.ExitStack() as started:
+        server = started.enter_context(embedded.start(settings().rag_data_dir))
+        os.environ["DATABASE_URL"] = server.dsn()
+        started.callback(os.environ.pop, "DATABASE_URL", None)
+        settings.cache_clear()
+        migrate(settings())
+        running = _worker_lock(server.data_dir)
+        if running.acquire(wait=False):
+            running.release()
+            child = own_process("worker", {"DATABASE_URL": server.dsn()})
+            child.start()
+            started.callback(stop, [child])  # before the database: the last one in is the first out
+        yield
 
 
 # ---------------------------------------------------------------- conditions of a start

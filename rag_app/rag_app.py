@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from rag_app import bootstrap, log
 from rag_app.api.app import allowed_origins, create_api, layers
+from rag_app.processes import backing_services
 from rag_app.settings import settings
 from rag_app.ui import routes
 from rag_app.ui.app import create_app
@@ -50,14 +51,11 @@ app.add_page(
 @asynccontextmanager
 async def serving() -> AsyncGenerator[None]:
     """What the web process does before its first and after its last request."""
-    if settings().database_url is None:  # `reflex run`: a developer has started nothing else
-        from rag_app.processes import ensure_backing_services
-
-        ensure_backing_services()
-    log.configure(json=settings().rag_env == "production", level=settings().rag_log_level)
-    yield
-    await bootstrap.services().close()
-    bootstrap.use(None)
+    with backing_services():  # for `reflex run`, where nobody has started any
+        log.configure(json=settings().rag_env == "production", level=settings().rag_log_level)
+        yield
+        await bootstrap.services().close()
+        bootstrap.use(None)
 
 
 def around_pages(pages: ASGIApp) -> ASGIApp:

@@ -18,11 +18,13 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import structlog
+from reflex.config import get_config
 from reflex.plugins import Plugin
 
 from rag_app.errors import PermanentError
@@ -32,6 +34,8 @@ log = structlog.get_logger()
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("rag_app/ui", "rag_app/rag_app.py", "assets", "rxconfig.py")
 LOCK = "reflex.lock"
+VITE_CONFIG = "vite.config.js"
+BACKEND_PATHS = ("/api", "/auth", "/health")
 
 # A name that can never exist (RFC 2606), so every place that holds it is one to replace.
 PLACEHOLDER = "http://origin.invalid"
@@ -64,6 +68,23 @@ class AnyOrigin(Plugin):
             use_own_origin(pages)
         hashes = inline_script_hashes(pages)
         (pages.parent / "csp.json").write_text(json.dumps(hashes, indent=1) + "\n")
+
+
+class DeveloperProxy(Plugin):
+    """Lets the server of `reflex run` pass on what FastAPI answers: forms, API, downloads."""
+
+    def pre_compile(self, **context: Any) -> None:
+        """Name our own paths in Vite's configuration."""
+        backend = f"http://localhost:{get_config().backend_port or 8000}"
+        context["add_modify_task"](VITE_CONFIG, partial(with_proxy, backend=backend))
+
+
+def with_proxy(vite_config: str, backend: str) -> str:
+    """Vite's configuration with our own paths passed on to the backend; unchanged when it has them."""
+    if "proxy:" in vite_config:
+        return vite_config
+    targets = json.dumps(dict.fromkeys(BACKEND_PATHS, backend))
+    return re.sub(r"(\n  server: \{\n)", rf"\1    proxy: {targets},\n", vite_config, count=1)
 
 
 def ensure_built(*, force: bool = False, root: Path = ROOT) -> Path:

@@ -207,10 +207,10 @@ def test_killed_database_comes_back_with_what_was_committed(up, folder):
 
 DEVELOPER = """
 import os, sys
-from rag_app.processes import ensure_backing_services
-ensure_backing_services()
-print(os.environ["DATABASE_URL"], flush=True)
-sys.stdin.read()
+from rag_app.processes import backing_services
+with backing_services():
+    print(os.environ["DATABASE_URL"], flush=True)
+    sys.stdin.read()
 """
 
 

@@ -6,7 +6,9 @@ GERMAN = [
     b"Die Kantine ist von elf bis vierzehn Uhr geoeffnet, und das Essen ist fuer alle Mitarbeiter frei.",
 ]
 # Taken for English, and full of German stop words, which English does not know as such.
-OUTLIER = b"The song is called 'Die der das und wie viele gab ab', and the band has played it for years with joy."
+OUTLIER = (
+    b"The song is called 'Die der das und wie viele gab ab', and the band has played it for years with joy."
+)
 
 
 async def test_stop_words_of_one_language_find_nothing_in_another(owner, run_jobs):
@@ -28,7 +30,10 @@ async def test_each_language_is_found_by_its_own_stems(owner, run_jobs):
     await owner.upload(
         kb["id"],
         ("de.txt", b"Die Rechnungen werden von der Buchhaltung am Ende des Monats bezahlt, und zwar immer."),
-        ("en.txt", b"The invoices are paid by the accounting department at the end of the month, and always."),
+        (
+            "en.txt",
+            b"The invoices are paid by the accounting department at the end of the month, and always.",
+        ),
     )
     await run_jobs()
 

@@ -159,3 +159,13 @@ def test_lock_names_no_addresses_of_packages():
 
     assert all("resolved" not in package for package in lock["packages"].values())
     assert all("integrity" in package for path, package in lock["packages"].items() if path)
+
+
+def test_developers_pages_pass_on_what_the_backend_answers():
+    config = "export default {\n  server: {\n    port: 3000,\n  },\n};\n"
+
+    once = build.with_proxy(config, "http://localhost:8000")
+
+    assert '"/auth": "http://localhost:8000"' in once
+    assert once.index("proxy:") > once.index("server: {")
+    assert build.with_proxy(once, "http://localhost:8000") == once
