@@ -18,7 +18,7 @@ from rag_app.rag import embedders, llms
 from rag_app.rag.embedders.contract import Embedder
 from rag_app.rag.llms.contract import LLM, LLMSettings
 from rag_app.rag.parsers.contract import ParseLimits
-from rag_app.rag.parsers.sandbox import find_tessdata
+from rag_app.rag.parsers.sandbox import find_tessdata, remove_leftovers
 from rag_app.services.accounts import AccountService
 from rag_app.services.chat import ChatService
 from rag_app.services.conversations import ConversationService
@@ -114,7 +114,7 @@ def build(config: Settings) -> Services:
         sharing=SharingService(sessions, config.base_url),
         health=HealthService(sessions, config.rag_data_dir, keys),
         idempotency=IdempotencyService(sessions),
-        maintenance=MaintenanceService(sessions, storage),
+        maintenance=MaintenanceService(sessions, storage, remove_leftovers),
         limits=limits,
         jobs_queue=jobs_queue,
         engine=engine,
@@ -141,6 +141,8 @@ def _make_llm(
         provider=provider,
         api_key=_llm_key(config, provider),
         base_url=getattr(config, f"{provider}_base_url", None),
+        first_token_timeout_s=config.rag_llm_first_token_timeout_s,
+        idle_timeout_s=config.rag_llm_idle_timeout_s,
     )
     if module.NEEDS_KEY:
         return module.build(options)

@@ -68,6 +68,15 @@ class Settings(BaseSettings):
         300, ge=5, description="Time a parsing child process may take, in seconds."
     )
     rag_worker_concurrency: int = Field(2, ge=1, le=64, description="Jobs one worker runs at once.")
+    rag_worker_stalled_after_s: float = Field(
+        30, ge=1, description="Silence of a worker, in seconds, after which others take over its jobs."
+    )
+    rag_llm_first_token_timeout_s: float = Field(
+        30, ge=0.1, description="Time a hosted model may take until its first word, in seconds."
+    )
+    rag_llm_idle_timeout_s: float = Field(
+        30, ge=0.1, description="Time a hosted model may pause between two words, in seconds."
+    )
     rag_embedding_threads: int = Field(2, ge=1, le=64, description="Threads of the local model.")
     rag_local_embedder: Literal["local_e5", "local_minilm"] = Field(
         "local_e5", description="Embedding model of new knowledge bases: multilingual, or English and light."

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import errno
 import hashlib
 import os
@@ -12,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from rag_app.errors import InvalidInput, StorageFull, TooLarge
 
@@ -61,10 +63,11 @@ class Storage:
                         raise TooLarge(f"{name} is larger than {max_bytes // 2**20:,} MB.")
                     digest.update(block)
                     file.write(block)
-                await asyncio.to_thread(_flush, file.fileno())
+                await asyncio.to_thread(_flush, file)
             target = self.path(digest.hexdigest())
             await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
             Path(temporary).replace(target)  # atomic, and harmless when the same bytes are there
+            await asyncio.to_thread(_flush_names, target)
         except OSError as error:
             raise _as_full(error) from error
         finally:
@@ -82,6 +85,16 @@ class Storage:
             return False
         return True
 
+    def remove_unfinished(self, *, min_age_s: float = 3600.0) -> int:
+        """Delete uploads that a killed process left half-way; returns how many."""
+        n_removed = 0
+        for path in (self.root / "incoming").glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > min_age_s:  # a living one is written to
+                    path.unlink()
+                    n_removed += 1
+        return n_removed
+
     def hashes(self) -> Iterator[str]:
         """Every hash there are bytes for."""
         for path in self.root.glob("??/??/*"):
@@ -89,8 +102,19 @@ class Storage:
                 yield path.name
 
 
-def _flush(descriptor: int) -> None:
-    os.fsync(descriptor)
+def _flush(file: BinaryIO) -> None:
+    file.flush()  # what Python still holds back, before the system is told to write
+    os.fsync(file.fileno())
+
+
+def _flush_names(path: Path) -> None:
+    """Make a new file's name survive a power cut, and those of its folders, which may be new as well."""
+    for folder in list(path.parents)[:3]:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _as_full(error: OSError) -> Exception:

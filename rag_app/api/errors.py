@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from rag_app import errors
-from rag_app.services.outages import as_outage
+from rag_app.services.outages import OUTAGES, as_outage
 
 log = structlog.get_logger()
 
@@ -77,11 +77,19 @@ def add_handlers(app: FastAPI) -> None:
         detail = sentences.get(error.status_code, str(error.detail))
         return problem(error.status_code, detail, headers=dict(error.headers or {}))
 
+    async def away(_: Request, error: Exception) -> JSONResponse:
+        outage = as_outage(error)
+        if outage is None:
+            raise error
+        log.warning("database_unreachable", error=type(error).__name__)
+        return problem_for(outage)
+
+    # By name, for what `Exception` catches is raised once more after it is answered.
+    for kind in OUTAGES:
+        app.add_exception_handler(kind, away)
+
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        outage = as_outage(error)
-        if outage is not None:
-            return problem_for(outage)
         log.exception("request_failed", path=request.url.path, method=request.method)
         return problem(500, "Something went wrong on our side. It has been logged.")
 

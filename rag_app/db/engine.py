@@ -6,13 +6,15 @@ async with sessions.begin() as session:   # one transaction, committed at the en
 
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 import sqlalchemy.exc
+from procrastinate.exceptions import ConnectorException
 from psycopg import AsyncConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from rag_app.errors import TransientError
+from rag_app.errors import RagAppError, StorageFull, TransientError
 
 Sessions = async_sessionmaker[AsyncSession]
 
@@ -32,6 +34,13 @@ CONNECTION_OPTIONS = " ".join(
 )
 POOL_TIMEOUT_S = 3  # an unreachable database is said so, not waited for
 CONNECT_TIMEOUT_S = 3
+# The same for a connection whose other end has vanished without a word (Linux, TCP).
+TCP_OPTIONS = {
+    "tcp_user_timeout": 5000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+}
 
 
 def driver_url(dsn: str) -> sa.URL:
@@ -49,7 +58,7 @@ def create_engine(dsn: str, *, pool_size: int = 10) -> AsyncEngine:
         pool_timeout=POOL_TIMEOUT_S,
         pool_pre_ping=True,
         pool_recycle=1800,
-        connect_args={"options": CONNECTION_OPTIONS, "connect_timeout": CONNECT_TIMEOUT_S},
+        connect_args=TCP_OPTIONS | {"options": CONNECTION_OPTIONS, "connect_timeout": CONNECT_TIMEOUT_S},
     )
 
 
@@ -66,13 +75,29 @@ async def driver_connection(session: AsyncSession) -> AsyncConnection[Any]:
     return connection
 
 
+OUTAGES: tuple[type[Exception], ...] = (
+    sa.exc.DBAPIError,
+    sa.exc.TimeoutError,
+    psycopg.OperationalError,
+    ConnectionError,
+)
+"""What an outage may be raised as; `outage` tells which of them are one."""
+
+
 def is_unreachable(error: BaseException) -> bool:
-    """Whether an error says that the database is away rather than that a query is wrong."""
+    """Whether an error says that the database is away or full, rather than that a query is wrong."""
     if isinstance(error, sa.exc.DBAPIError):
         return bool(error.connection_invalidated) or isinstance(error, sa.exc.OperationalError)
-    return isinstance(error, (sa.exc.TimeoutError, ConnectionError))
+    if isinstance(error, ConnectorException):
+        return isinstance(error.__cause__, psycopg.OperationalError)
+    return isinstance(error, (sa.exc.TimeoutError, psycopg.OperationalError, ConnectionError))
 
 
-def unreachable() -> TransientError:
-    """The sentence for it."""
+def outage(error: BaseException) -> RagAppError | None:
+    """Such an error in our words, None for another one."""
+    if not is_unreachable(error):
+        return None
+    cause = getattr(error, "orig", None) or error.__cause__ or error
+    if isinstance(cause, psycopg.errors.DiskFull):
+        return StorageFull("The disk of the database is full, so nothing can be kept. Nothing was lost.")
     return TransientError("The database cannot be reached right now. Please try again in a moment.")

@@ -3,26 +3,43 @@
 A job is added on the caller's own transaction: it exists when, and only when, what it is about does.
 """
 
-from typing import Any
+import asyncio
+from typing import Any, LiteralString
 
 import procrastinate
+from procrastinate.exceptions import ConnectorException
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from rag_app.db.engine import driver_connection
+from rag_app.db.engine import driver_connection, is_unreachable
 
 INGEST = "ingest_document"
+RETRY_S = 1.0
+
+
+class PatientConnector(procrastinate.PsycopgConnector):
+    """Waits for a database that is away, where giving up would lose what became of a job."""
+
+    async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
+        """Send a statement that returns nothing: a job's end, its next try, a sign of life."""
+        while True:
+            try:
+                return await super().execute_query_async(query, **arguments)
+            except ConnectorException as error:
+                if not is_unreachable(error):
+                    raise
+            await asyncio.sleep(RETRY_S)
 
 
 def create_queue(dsn: str) -> procrastinate.App:
     """The queue of a database; a worker opens it, others only add to it."""
-    connector = procrastinate.PsycopgConnector(conninfo=dsn, min_size=1, max_size=4)
+    connector = PatientConnector(conninfo=dsn, min_size=1, max_size=4)
     return procrastinate.App(connector=connector)
 
 
-async def add(
-    queue: procrastinate.App, session: AsyncSession, *, task: str, lock: str, **arguments: Any
-) -> int:
-    """Add a job within the session's transaction; jobs with the same lock run one at a time."""
+async def add_ingestion(
+    queue: procrastinate.App, session: AsyncSession, *, job_id: int, document_id: int
+) -> None:
+    """Add an ingestion within the session's transaction; those of one document run one at a time."""
     connection = await driver_connection(session)
-    deferrer = queue.configure_task(task, lock=lock, connection=connection)
-    return await deferrer.defer_async(**arguments)
+    deferrer = queue.configure_task(INGEST, lock=f"document:{document_id}", connection=connection)
+    await deferrer.defer_async(job_id=job_id)

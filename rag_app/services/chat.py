@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from rag_app.db.engine import Sessions
-from rag_app.db.queries import conversations, knowledge_bases
+from rag_app.db.queries import access, conversations, knowledge_bases
 from rag_app.domain.answers import (
     Completed,
     Interrupted,
@@ -44,6 +44,7 @@ from rag_app.rag.follow_ups import standalone_question
 from rag_app.rag.grounding import ground
 from rag_app.rag.prompts import build_prompt
 from rag_app.services.llms import LLMs
+from rag_app.services.outages import as_outage
 from rag_app.services.retrieval import RetrievalService, check_question
 
 log = structlog.get_logger()
@@ -51,7 +52,7 @@ log = structlog.get_logger()
 PASSAGES = 8  # as many as a model reads well and a person can check
 OUR_FAULT = "Something went wrong on our side. Please try again."
 STOPPED = "The answer was stopped."
-NOT_SAVED = "The answer could not be saved. Please try again."
+PAUSES_S = (0.5, 1.0)  # before a finished answer is stored once more: a restart of the database
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,7 @@ class ChatService:
         """
         question = check_question(question)
         scope, kb, history = await self._open(conversation_id, asker)
-        asked = await self._store_question(scope, conversation_id, question)
-        yield Asked(asked.id)
-        events = self._answer(question, scope, kb, history, conversation_id)
+        events = self._ask(question, scope, kb, history, conversation_id)
         async with aclosing(events):
             async for event in events:
                 yield event
@@ -113,26 +112,26 @@ class ChatService:
             NotFound: conversation or message is not this asker's.
             InvalidInput: the message is no question.
         """
-        async with self.sessions() as session:
-            scope = await self._scope(session, conversation_id, asker)
-            message = await conversations.message(
-                session, scope, conversation_id=conversation_id, message_id=message_id
-            )
-            if message.sender == "assistant":
-                earlier = await conversations.messages(
-                    session, scope, conversation_id=conversation_id, before=message_id, limit=1
-                )
-                if not earlier or earlier[-1].sender != "user":
-                    raise NotFound("question")
-                message = earlier[-1]
-        async with self.sessions.begin() as session:
-            await conversations.delete_messages_from(
-                session, scope, conversation_id=conversation_id, message_id=message.id
-            )
-        events = self.answer(message.content, conversation_id=conversation_id, asker=asker)
+        question_id, question = await self._question(conversation_id, message_id, asker)
+        scope, kb, history = await self._open(conversation_id, asker, before=question_id)
+        events = self._ask(question, scope, kb, history, conversation_id, instead_of=question_id)
         async with aclosing(events):
             async for event in events:
                 yield event
+
+    async def _question(self, conversation_id: int, message_id: int, asker: Asker) -> tuple[int, str]:
+        """A question, or the one an answer belongs to."""
+        async with self.sessions() as session:
+            scope = await self._scope(session, conversation_id, asker)
+            where = {"conversation_id": conversation_id}
+            message = await conversations.message(session, scope, message_id=message_id, **where)
+            if message.sender == "assistant":
+                earlier = await conversations.messages(session, scope, before=message_id, limit=1, **where)
+                if not earlier or earlier[-1].sender != "user":
+                    raise NotFound("question")
+                message = earlier[-1]
+        assert message.id is not None
+        return message.id, message.content
 
     async def _scope(self, session: Any, conversation_id: int, asker: Asker) -> KbScope:
         if asker.owner_id is not None:
@@ -146,7 +145,7 @@ class ChatService:
         )
 
     async def _open(
-        self, conversation_id: int, asker: Asker
+        self, conversation_id: int, asker: Asker, *, before: int | None = None
     ) -> tuple[KbScope, KnowledgeBase, list[PriorTurn]]:
         async with self.sessions() as session:
             scope = await self._scope(session, conversation_id, asker)
@@ -157,14 +156,35 @@ class ChatService:
             if conversation.status == "closed":
                 raise Conflict("This conversation is closed. Start a new one.")
             kb = await knowledge_bases.get(session, scope)
-            earlier = await conversations.messages(session, scope, conversation_id=conversation_id, limit=20)
+            earlier = await conversations.messages(
+                session, scope, conversation_id=conversation_id, before=before, limit=20
+            )
         return scope, kb, prior_turns(earlier)
 
-    async def _store_question(self, scope: KbScope, conversation_id: int, question: str) -> Message:
-        async with self.sessions.begin() as session:
-            return await conversations.add_message(
+    async def _ask(
+        self,
+        question: str,
+        scope: KbScope,
+        kb: KnowledgeBase,
+        history: list[PriorTurn],
+        conversation_id: int,
+        *,
+        instead_of: int | None = None,
+    ) -> AsyncGenerator[AnswerEvent]:
+        async with self.sessions.begin() as session:  # the old question goes only when the new one is kept
+            await access.hold(session, scope)
+            if instead_of is not None:
+                await conversations.delete_messages_from(
+                    session, scope, conversation_id=conversation_id, message_id=instead_of
+                )
+            asked = await conversations.add_message(
                 session, scope, conversation_id=conversation_id, sender="user", content=question
             )
+        yield Asked(asked.id)
+        events = self._answer(question, scope, kb, history, conversation_id)
+        async with aclosing(events):
+            async for event in events:
+                yield event
 
     async def _answer(
         self,
@@ -200,14 +220,16 @@ class ChatService:
                     yield delta
             message = await asyncio.shield(store.answer(answer, "complete"))
         except (asyncio.CancelledError, GeneratorExit):
-            await asyncio.shield(store.answer(answer, "interrupted", STOPPED))
+            await asyncio.shield(store.broken(answer, "interrupted", STOPPED))
             raise
         except Exception as error:
-            reason = str(error) if isinstance(error, RagAppError) else OUR_FAULT
-            if not isinstance(error, RagAppError):
+            known = error if isinstance(error, RagAppError) else as_outage(error)
+            reason = str(known) if known else OUR_FAULT
+            if known is None:
                 log.exception("answer_failed", kb_id=kb.id, conversation_id=conversation_id)
             log.info("answer_broken", kb_id=kb.id, conversation_id=conversation_id, reason=reason)
-            yield Broken(reason, await store.broken(answer, reason))
+            status: MessageStatus = "interrupted" if answer.text else "failed"
+            yield Broken(reason, await store.broken(answer, status, reason))
             return
         if message.citations:
             yield Cited(message.citations)
@@ -245,7 +267,18 @@ class _Store:
     conversation_id: int
 
     async def answer(self, answer: _Answer, status: MessageStatus, reason: str | None = None) -> Message:
-        """Store an answer with its usage in one transaction."""
+        """Store an answer with its usage in one transaction; an outage of a moment is sat out."""
+        for pause_s in PAUSES_S:
+            try:
+                return await self._answer(answer, status, reason)
+            except Exception as error:
+                if as_outage(error) is None:
+                    raise
+                log.info("answer_waits_for_database", conversation_id=self.conversation_id)
+            await asyncio.sleep(pause_s)
+        return await self._answer(answer, status, reason)
+
+    async def _answer(self, answer: _Answer, status: MessageStatus, reason: str | None) -> Message:
         numbered = passages_by_marker(answer.passages)
         cited = citations(answer.text, answer.markers, numbered)
         grounded = ground(answer.text, numbered)
@@ -266,6 +299,7 @@ class _Store:
             "reason": reason,
         }
         async with self.sessions.begin() as session:
+            await access.hold(session, self.scope)
             message = await conversations.add_message(
                 session,
                 self.scope,
@@ -295,13 +329,13 @@ class _Store:
                 )
         return message
 
-    async def broken(self, answer: _Answer, reason: str) -> Message | None:
+    async def broken(self, answer: _Answer, status: MessageStatus, reason: str) -> Message | None:
         """Store what came of a broken answer; None when even that failed."""
-        status: MessageStatus = "interrupted" if answer.text else "failed"
         try:
             return await self.answer(answer, status, reason)
-        except Exception:
-            log.exception("answer_not_saved", conversation_id=self.conversation_id)
+        except Exception as error:
+            is_known = isinstance(error, RagAppError) or as_outage(error) is not None
+            log.warning("answer_not_saved", conversation_id=self.conversation_id, exc_info=not is_known)
             return None
 
 

@@ -60,7 +60,7 @@ class DocumentService:
         name = clean_file_name(file_name)
         stored = await self.storage.receive(stream, name=name, max_bytes=self.max_bytes)
         async with self.sessions.begin() as session:  # document and job, or neither
-            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
             document_id, is_new = await documents.insert(
                 session, scope, name=name, size_bytes=stored.size_bytes, sha256=stored.sha256, media_type=""
             )
@@ -82,12 +82,7 @@ class DocumentService:
             size_bytes=size,
             file_type=PurePath(name).suffix.lower().lstrip("."),
         )
-        await self._enqueue(session, job_id, document_id)
-
-    async def _enqueue(self, session: Any, job_id: int, document_id: int) -> None:
-        await queue.add(
-            self.jobs_queue, session, task=queue.INGEST, lock=f"document:{document_id}", job_id=job_id
-        )
+        await queue.add_ingestion(self.jobs_queue, session, job_id=job_id, document_id=document_id)
 
     async def _retry_if_ended_badly(self, session: Any, scope: KbScope, document_id: int) -> None:
         document = await documents.get(session, scope, document_id=document_id)
@@ -98,7 +93,7 @@ class DocumentService:
         assert job.document_id is not None
         await jobs.reopen(session, scope, job_id=job.id)
         await documents.set_status(session, scope, document_id=job.document_id, status="received")
-        await self._enqueue(session, job.id, job.document_id)
+        await queue.add_ingestion(self.jobs_queue, session, job_id=job.id, document_id=job.document_id)
 
     async def list_of(
         self,
@@ -144,7 +139,7 @@ class DocumentService:
     async def delete(self, kb_id: int, document_id: int, *, owner_id: int) -> None:
         """Delete a document, its chunks and its file; an ingestion under way finds it gone and stops."""
         async with self.sessions.begin() as session:
-            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
             sha256 = await documents.delete(session, scope, document_id=document_id)
             await accounts.write_audit(
                 session, user_id=owner_id, kb_id=kb_id, action="document_deleted", document_id=document_id
@@ -161,7 +156,7 @@ class DocumentService:
             Conflict: it is being read right now.
         """
         async with self.sessions.begin() as session:
-            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
             if not await documents.lock(session, scope, document_id=document_id):
                 raise NotFound("document")
             document = await documents.get(session, scope, document_id=document_id)
@@ -202,8 +197,8 @@ class DocumentService:
             Conflict: it has not failed.
         """
         async with self.sessions.begin() as session:
-            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
-            job = await jobs.get(session, scope, job_id=job_id, lock=True)
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
+            job = await self._lock_job(session, scope, job_id)
             if job.status not in {"failed", "cancelled"} or job.document_id is None:
                 raise Conflict("Only a failed or cancelled file can be tried again.")
             await self._reopen(session, scope, job)
@@ -213,12 +208,23 @@ class DocumentService:
         """Try every failed file again; returns how many."""
         n_retried = 0
         async with self.sessions.begin() as session:
-            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
-            for document in await documents.page_of(session, scope, before=None, limit=1000, status="failed"):
-                if document.job is not None and document.job.status == "failed":
-                    await self._reopen(session, scope, document.job)
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
+            failed = await documents.page_of(session, scope, before=None, limit=1000, status="failed")
+            for document in failed:
+                if document.job is None:
+                    continue
+                job = await self._lock_job(session, scope, document.job.id)
+                if job.status == "failed":
+                    await self._reopen(session, scope, job)
                     n_retried += 1
         return n_retried
+
+    async def _lock_job(self, session: Any, scope: KbScope, job_id: int) -> Job:
+        """A job, held together with its document. Raises NotFound."""
+        job = await jobs.get(session, scope, job_id=job_id)
+        if job.document_id is not None:
+            await documents.lock(session, scope, document_id=job.document_id)
+        return await jobs.get(session, scope, job_id=job_id, lock=True)
 
     async def cancel(self, kb_id: int, job_id: int, *, owner_id: int) -> Job:
         """Stop a job that waits or runs; a document that was ready before stays ready.
@@ -229,13 +235,11 @@ class DocumentService:
         """
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
-            job = await jobs.get(session, scope, job_id=job_id)
+            job = await self._lock_job(session, scope, job_id)
             if not await jobs.cancel(session, scope, job_id=job_id):
                 raise Conflict("This file has been dealt with already.")
             if job.document_id is not None:
-                document = await documents.get(session, scope, document_id=job.document_id)
-                status = "ready" if document.ready_at else "cancelled"
-                await documents.set_status(session, scope, document_id=document.id, status=status)
+                await documents.set_status(session, scope, document_id=job.document_id, status="cancelled")
             return await jobs.get(session, scope, job_id=job_id)
 
     async def progress(self, kb_id: int, *, owner_id: int) -> BatchProgress:
@@ -249,8 +253,8 @@ class DocumentService:
     async def switch_chunk(self, kb_id: int, chunk_id: int, *, owner_id: int, enabled: bool) -> StoredChunk:
         """Let a chunk be found, or not. Raises NotFound."""
         async with self.sessions.begin() as session:
-            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
-            chunk = await documents.chunk(session, scope, chunk_id=chunk_id)
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
+            chunk = await self._lock_chunk(session, scope, chunk_id)
             await documents.change_chunk(session, scope, chunk_id=chunk_id, enabled=enabled)
             await self._index_again(session, scope, chunk.document_id)
             return await documents.chunk(session, scope, chunk_id=chunk_id)
@@ -276,7 +280,8 @@ class DocumentService:
         vector = (await embedder.embed_documents([text]))[0]
         n_tokens = len(await asyncio.to_thread(embedder.token_offsets, text))
         async with self.sessions.begin() as session:
-            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
+            await self._lock_chunk(session, scope, chunk_id)
             await documents.change_chunk(
                 session,
                 scope,
@@ -288,6 +293,12 @@ class DocumentService:
             )
             await self._index_again(session, scope, chunk.document_id)
             return await documents.chunk(session, scope, chunk_id=chunk_id)
+
+    async def _lock_chunk(self, session: Any, scope: KbScope, chunk_id: int) -> StoredChunk:
+        """A chunk whose document nobody else changes until the transaction ends. Raises NotFound."""
+        chunk = await documents.chunk(session, scope, chunk_id=chunk_id)
+        await documents.lock(session, scope, document_id=chunk.document_id)
+        return await documents.chunk(session, scope, chunk_id=chunk_id)  # unless it was replaced meanwhile
 
     async def _index_again(self, session: Any, scope: KbScope, document_id: int) -> None:
         document = await documents.get(session, scope, document_id=document_id)

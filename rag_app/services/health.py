@@ -25,11 +25,9 @@ class HealthService:
 
     async def check(self) -> tuple[bool, dict[str, Any]]:
         """Whether requests can be served, and what each dependency said."""
-        checks: dict[str, dict[str, Any]] = {
-            "database": await _guarded(self._database),
-            "worker": await _guarded(self._worker),
-            "disk": await _guarded(self._disk),
-        }
+        names = ("database", "worker", "disk")
+        answers = await asyncio.gather(*map(_guarded, (self._database, self._worker, self._disk)))
+        checks: dict[str, dict[str, Any]] = dict(zip(names, answers, strict=True))
         for provider, has_key in sorted(self.llm_keys.items()):
             # Asking a provider costs money or quota; the key's presence is what we can know for free.
             checks[provider] = {"status": "ok" if has_key else "not_configured"}

@@ -1,7 +1,8 @@
 """Read a stored file into chunks that can be searched.
 
 claim ── parse (child process) ── cut ── embed (batches kept) ── swap in one transaction ── ready
-  │            └ permanent error: failed, with its sentence
+  │            ├ permanent error: failed, with its sentence
+  │            └ transient error, or the worker is told to stop: waits for another attempt
   └ every write names the attempt; a worker that lost its turn changes nothing any more
 """
 
@@ -17,13 +18,13 @@ import procrastinate
 import structlog
 
 from rag_app.db import queue
-from rag_app.db.engine import Sessions, is_unreachable
+from rag_app.db.engine import Sessions, outage
 from rag_app.db.queries import access, documents, jobs, knowledge_bases
 from rag_app.db.queries.documents import NewChunk
 from rag_app.db.queries.search import vector_literal
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
 from rag_app.domain.knowledge_bases import Document, Job, KbScope
-from rag_app.errors import NotFound, PermanentError, RagAppError, TransientError
+from rag_app.errors import PermanentError, RagAppError, TransientError
 from rag_app.rag.chunkers.blocks import chunk as cut
 from rag_app.rag.chunkers.language import detect_language
 from rag_app.rag.embedders.contract import Embedder
@@ -37,7 +38,7 @@ log = structlog.get_logger()
 
 BATCH = 32  # chunks embedded between two reports of progress; also what a crash can cost at most
 PARSED_PERCENT = 30
-MAX_ATTEMPTS = 8  # counts crashes of the worker too, so that one file cannot kill it for ever
+MAX_CRASHES = 5  # of workers while they read one file, so that it cannot kill them for ever
 GAVE_UP = "Reading this file stopped the worker several times, so it was given up. Try a smaller file."
 OUR_FAULT = "Something went wrong on our side while reading this file. Try again; the details are in the log."
 
@@ -57,8 +58,12 @@ class IngestionService:
     limits: ParseLimits
     find_tessdata: Callable[[], Path | None]
 
-    async def ingest(self, job_id: int, *, is_last_try: bool) -> None:
+    async def ingest(self, job_id: int, *, n_crashes: int, is_last_try: bool) -> None:
         """Do one attempt at a job; a job that is done, cancelled or deleted is no work.
+
+        Args:
+            n_crashes: workers that died in the middle of this job.
+            is_last_try: whether a transient error is final.
 
         Raises:
             TransientError: trying again may help; the job waits for that.
@@ -68,6 +73,10 @@ class IngestionService:
             return
         job, scope, document, embedding_model = claimed
         logger = log.bind(job_id=job.id, document_id=document.id, attempt=job.attempt)
+        if n_crashes >= MAX_CRASHES:
+            await self._fail(job, scope, document, GAVE_UP)
+            logger.warning("document_given_up", n_crashes=n_crashes)
+            return
         try:
             await self._ingest(job, scope, document, embedding_model)
             logger.info("document_ready")
@@ -77,7 +86,7 @@ class IngestionService:
             await self._fail(job, scope, document, str(error))
             logger.info("document_failed", reason=str(error))
         except asyncio.CancelledError:
-            await asyncio.shield(self._hand_back(job, scope, document))
+            await asyncio.shield(self._wait_for_retry(job, scope))
             logger.info("job_handed_back")
             raise
         except Exception as error:
@@ -92,19 +101,17 @@ class IngestionService:
 
     async def _claim(self, job_id: int) -> tuple[Job, KbScope, Document, str] | None:
         async with self.sessions.begin() as session:
+            about = await jobs.about(session, job_id=job_id)
+            scope = await access.for_job(session, kb_id=about.kb_id) if about else None
+            if about is None or scope is None:
+                return None
+            if not await documents.lock(session, scope, document_id=about.document_id):
+                return None
             job = await jobs.claim(session, job_id=job_id)
-            scope = await access.for_job(session, kb_id=job.kb_id) if job else None
-            if job is None or scope is None or job.document_id is None:
+            if job is None:
                 return None
-            if job.attempt > MAX_ATTEMPTS:
-                await jobs.end(session, scope, job=job, status="failed", error_message=GAVE_UP)
-                await documents.set_status(
-                    session, scope, document_id=job.document_id, status="failed", error_message=GAVE_UP
-                )
-                return None
-            document = await documents.get(session, scope, document_id=job.document_id)
-            if document.ready_at is None:
-                await documents.set_status(session, scope, document_id=document.id, status="parsing")
+            await documents.set_status(session, scope, document_id=about.document_id, status="parsing")
+            document = await documents.get(session, scope, document_id=about.document_id)
             kb = await knowledge_bases.get(session, scope)
             return job, scope, document, kb.embedding_model
 
@@ -117,12 +124,9 @@ class IngestionService:
         language = await asyncio.to_thread(
             detect_language, "\n".join(page.text for page in parsed.pages[:50])
         )
-        if document.ready_at is None:
-            async with self.sessions.begin() as session:
-                await documents.set_status(session, scope, document_id=document.id, status="embedding")
         new_chunks = await self._embed(job, scope, drafts, embedder, embedding_model)
         async with self.sessions.begin() as session:
-            if not await documents.lock(session, scope, document_id=document.id):
+            if not await self._hold(session, scope, document):
                 raise LostTurn
             if not await jobs.end(session, scope, job=job, status="completed"):
                 raise LostTurn
@@ -135,6 +139,12 @@ class IngestionService:
                 model_id=model_id(embedding_model),
                 new_chunks=new_chunks,
             )
+
+    async def _hold(self, session: Any, scope: KbScope, document: Document) -> bool:
+        """Keep knowledge base and document as they are until the transaction ends; False when gone."""
+        if await access.for_job(session, kb_id=scope.kb_id) is None:
+            return False
+        return await documents.lock(session, scope, document_id=document.id)
 
     async def _parse(self, job: Job, scope: KbScope, document: Document) -> ParsedDocument:
         path = self.storage.path(document.sha256)
@@ -172,6 +182,7 @@ class IngestionService:
         embedding_model: str,
     ) -> list[NewChunk]:
         assert job.document_id is not None
+        await self._begin_embedding(job, scope, job.document_id)
         texts = [draft.text_to_embed for draft in drafts]
         hashes = [hashlib.sha256(text.encode()).digest() for text in texts]
         keys = {"document_id": job.document_id, "model_id": model_id(embedding_model)}
@@ -195,6 +206,13 @@ class IngestionService:
             NewChunk(draft, key, vectors[key], text_for_words(draft.text_to_embed))
             for draft, key in zip(drafts, hashes, strict=True)
         ]
+
+    async def _begin_embedding(self, job: Job, scope: KbScope, document_id: int) -> None:
+        async with self.sessions.begin() as session:
+            await documents.lock(session, scope, document_id=document_id)
+            if not await jobs.report(session, scope, job=job, stage="embedding", percentage=PARSED_PERCENT):
+                raise LostTurn
+            await documents.set_status(session, scope, document_id=document_id, status="embedding")
 
     async def _report(
         self,
@@ -221,56 +239,38 @@ class IngestionService:
 
     async def _fail(self, job: Job, scope: KbScope, document: Document, reason: str) -> None:
         async with self.sessions.begin() as session:
+            if not await self._hold(session, scope, document):
+                return
             if await jobs.end(session, scope, job=job, status="failed", error_message=reason):
-                # A document that was ready before goes on being searched by its old chunks.
-                status = "ready" if document.ready_at else "failed"
                 await documents.set_status(
-                    session, scope, document_id=document.id, status=status, error_message=reason
+                    session, scope, document_id=document.id, status="failed", error_message=reason
                 )
 
     async def _wait_for_retry(self, job: Job, scope: KbScope) -> None:
         async with self.sessions.begin() as session:
             await jobs.end(session, scope, job=job, status="pending")
 
-    async def _hand_back(self, job: Job, scope: KbScope, document: Document) -> None:
-        async with self.sessions.begin() as session:
-            if await jobs.end(session, scope, job=job, status="pending"):
-                await self._enqueue(session, job.id, document.id)
+    async def sweep(self, *, stalled_after_s: float) -> None:
+        """Give jobs of dead workers to living ones, and queue open jobs the queue knows nothing of.
 
-    async def _enqueue(self, session: Any, job_id: int, document_id: int) -> None:
-        await queue.add(
-            self.jobs_queue,
-            session,
-            task=queue.INGEST,
-            lock=f"document:{document_id}",
-            job_id=job_id,
-        )
-
-    async def queue_forgotten(self) -> int:
-        """Queue open jobs that the queue knows nothing of; returns how many.
-
-        None should exist. This is the second wall of the promise that no file is lost or stuck.
+        Of the latter none should exist: this is the second wall of the promise that no file is lost
+        or stuck.
         """
-        n_found = 0
         async with self.sessions.begin() as session:
-            for job_id, kb_id in await jobs.open_without_worker(session):
-                scope = await access.for_job(session, kb_id=kb_id)
-                try:
-                    job = None if scope is None else await jobs.get(session, scope, job_id=job_id, lock=True)
-                except NotFound:
-                    continue
-                if job is None or job.document_id is None or job.status not in {"pending", "processing"}:
-                    continue
-                await self._enqueue(session, job.id, job.document_id)
-                n_found += 1
-        if n_found:
-            log.warning("forgotten_jobs_queued", n_jobs=n_found)
-        return n_found
+            if not await jobs.may_sweep(session):
+                return
+            n_stalled = await jobs.release_stalled(session, stalled_after_s=stalled_after_s)
+            forgotten = await jobs.open_without_worker(session)
+            for about in forgotten:
+                await queue.add_ingestion(
+                    self.jobs_queue, session, job_id=about.job_id, document_id=about.document_id
+                )
+        if n_stalled or forgotten:
+            log.warning("jobs_recovered", n_stalled=n_stalled, n_forgotten=len(forgotten))
 
 
 def _as_transient(error: Exception) -> TransientError:
     if isinstance(error, TransientError):
         return error
-    if is_unreachable(error):
-        return TransientError("The database could not be reached while reading this file.")
-    return TransientError(OUR_FAULT)
+    known = outage(error)
+    return TransientError(str(known) if known else OUR_FAULT)

@@ -1,5 +1,7 @@
 """Clean-up that nobody asks for but everybody expects."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -17,9 +19,17 @@ class MaintenanceService:
 
     sessions: Sessions
     storage: Storage
+    remove_parser_leftovers: Callable[[], int]
+
+    def remove_leftovers(self) -> None:
+        """Delete what killed processes left half-way on disk; never what living ones use."""
+        n_uploads, n_folders = self.storage.remove_unfinished(), self.remove_parser_leftovers()
+        if n_uploads or n_folders:
+            log.info("leftovers_removed", n_uploads=n_uploads, n_folders=n_folders)
 
     async def clean_up(self) -> int:
         """Forget old rows and delete files no document has; returns how many files went."""
+        await asyncio.to_thread(self.remove_leftovers)
         async with self.sessions.begin() as session:
             await system.forget_old(session)
         n_removed = 0

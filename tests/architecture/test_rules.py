@@ -28,6 +28,7 @@ ACROSS_TENANTS = {
     "access.shared": "makes the scope, of a public link",
     "access.for_job": "makes the scope, of a queued job",
     "conversations.scope_for_visitor": "makes the scope, of a visitor's token",
+    "jobs.about": "a worker looks what a queued job is about",
     "jobs.claim": "a worker takes a job by its number",
     "jobs.open_without_worker": "the sweep looks for forgotten jobs",
     "system.is_file_needed": "the clean-up asks whether anybody has these bytes",

@@ -1,7 +1,7 @@
 """Documents of several languages in one knowledge base do not disturb each other's word search."""
 
 GERMAN = [
-    b"Die Panthers haben in dieser Saison 308 Punkte zugelassen, und die Verteidigung war die beste der Liga.",
+    b"Die Panthers haben in dieser Saison 308 Punkte zugelassen, und ihre Verteidigung war die beste.",
     b"Der Urlaub muss bis zum 31. Maerz des folgenden Jahres genommen werden, sonst verfaellt er.",
     b"Die Kantine ist von elf bis vierzehn Uhr geoeffnet, und das Essen ist fuer alle Mitarbeiter frei.",
 ]

@@ -9,8 +9,12 @@ from rag_app.errors import NotFound
 MAX_INT32 = 2**31 - 1
 
 
-async def owned(session: AsyncSession, *, kb_id: int, owner_id: int) -> KbScope:
-    """Let an owner use their own knowledge base.
+# Keeps a knowledge base from being deleted until the transaction ends; readers and writers go on.
+_HOLD = "FOR KEY SHARE"
+
+
+async def owned(session: AsyncSession, *, kb_id: int, owner_id: int, hold: bool = False) -> KbScope:
+    """Let an owner use their own knowledge base; `hold` it where something is added to it.
 
     Raises:
         NotFound: it does not exist or is another owner's.
@@ -18,7 +22,9 @@ async def owned(session: AsyncSession, *, kb_id: int, owner_id: int) -> KbScope:
     if not 0 < kb_id <= MAX_INT32:
         raise NotFound("knowledge base")
     found = await session.exec(
-        sa.text("SELECT id FROM knowledge_bases WHERE id = :kb_id AND user_id = :owner_id"),
+        sa.text(f"""
+            SELECT id FROM knowledge_bases WHERE id = :kb_id AND user_id = :owner_id {_HOLD if hold else ""}
+        """),
         params={"kb_id": kb_id, "owner_id": owner_id},
     )
     if found.first() is None:
@@ -48,9 +54,19 @@ async def shared(session: AsyncSession, *, slug: str) -> tuple[KbScope, int]:
 
 
 async def for_job(session: AsyncSession, *, kb_id: int) -> KbScope | None:
-    """Let a worker do a queued job; None when the knowledge base is gone meanwhile."""
+    """Let a worker do a queued job, and hold its knowledge base; None when that is gone meanwhile."""
     found = await session.exec(
-        sa.text("SELECT user_id FROM knowledge_bases WHERE id = :kb_id"), params={"kb_id": kb_id}
+        sa.text(f"SELECT user_id FROM knowledge_bases WHERE id = :kb_id {_HOLD}"), params={"kb_id": kb_id}
     )
     row = found.first()
     return None if row is None else KbScope(kb_id, row.user_id)
+
+
+async def hold(session: AsyncSession, scope: KbScope) -> None:
+    """Hold a knowledge base that was let in earlier.
+
+    Raises:
+        NotFound: it is gone meanwhile.
+    """
+    if await for_job(session, kb_id=scope.kb_id) is None:
+        raise NotFound("knowledge base")

@@ -70,28 +70,30 @@ async def insert(
     session: AsyncSession, scope: KbScope, *, name: str, size_bytes: int, sha256: str, media_type: str
 ) -> tuple[int, bool]:
     """Add a document, or find the one with the same bytes; returns its id and whether it is new."""
-    inserted = await session.exec(
-        sa.text("""
-            INSERT INTO documents (kb_id, name, size_bytes, sha256, media_type)
-            VALUES (:kb_id, :name, :size_bytes, :sha256, :media_type)
-            ON CONFLICT (kb_id, sha256) DO NOTHING RETURNING id
-        """),
-        params={
-            "kb_id": scope.kb_id,
-            "name": name,
-            "size_bytes": size_bytes,
-            "sha256": sha256,
-            "media_type": media_type,
-        },
-    )
-    row = inserted.first()
-    if row is not None:
-        return row.id, True
-    found = await session.exec(
-        sa.text("SELECT id FROM documents WHERE kb_id = :kb_id AND sha256 = :sha256"),
-        params={"kb_id": scope.kb_id, "sha256": sha256},
-    )
-    return found.scalar_one(), False
+    params = {
+        "kb_id": scope.kb_id,
+        "name": name,
+        "size_bytes": size_bytes,
+        "sha256": sha256,
+        "media_type": media_type,
+    }
+    while True:  # again when the one that was in the way is deleted in between
+        inserted = await session.exec(
+            sa.text("""
+                INSERT INTO documents (kb_id, name, size_bytes, sha256, media_type)
+                VALUES (:kb_id, :name, :size_bytes, :sha256, :media_type)
+                ON CONFLICT (kb_id, sha256) DO NOTHING RETURNING id
+            """),
+            params=params,
+        )
+        if (row := inserted.first()) is not None:
+            return row.id, True
+        found = await session.exec(
+            sa.text("SELECT id FROM documents WHERE kb_id = :kb_id AND sha256 = :sha256 FOR UPDATE"),
+            params=params,
+        )
+        if (row := found.first()) is not None:
+            return row.id, False
 
 
 async def get(session: AsyncSession, scope: KbScope, *, document_id: int) -> Document:
@@ -252,10 +254,11 @@ async def lock(session: AsyncSession, scope: KbScope, *, document_id: int) -> bo
 async def set_status(
     session: AsyncSession, scope: KbScope, *, document_id: int, status: str, error_message: str | None = None
 ) -> None:
-    """Say how far a document is; one that was ready before goes on being searched by its old chunks."""
+    """Say how far a document is; one that was ready before stays so, searched by its old chunks."""
     await session.exec(
         sa.text("""
-            UPDATE documents SET status = CAST(:status AS document_status), error_message = :error_message
+            UPDATE documents SET error_message = :error_message,
+              status = CASE WHEN ready_at IS NULL THEN CAST(:status AS document_status) ELSE 'ready' END
             WHERE kb_id = :kb_id AND id = :document_id
         """),
         params={

@@ -4,6 +4,7 @@ The queue itself is procrastinate's; a row here is claimed by raising `attempt`,
 worker writes names the attempt it claimed, so that only the newest one counts.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from rag_app.errors import NotFound
 _COLUMNS = """id, kb_id, document_id, file_name, file_size_bytes, file_type, status::text AS status, stage,
   progress_percentage, chunks_total, chunks_processed, attempt, error_message, created_at, started_at, completed_at"""
 OPEN = "status IN ('pending', 'processing')"
+SWEEP_LOCK = 0x5261_5377  # any number that nobody else locks
 
 
 def _job(row: Any) -> Job:
@@ -107,6 +109,25 @@ async def cancel(session: AsyncSession, scope: KbScope, *, job_id: int) -> bool:
         params={"kb_id": scope.kb_id, "job_id": job_id},
     )
     return done.rowcount == 1
+
+
+@dataclass(frozen=True)
+class About:
+    """What a job is about."""
+
+    job_id: int
+    kb_id: int
+    document_id: int
+
+
+async def about(session: AsyncSession, *, job_id: int) -> About | None:
+    """What a queued job is about; None when it is gone. Asked by workers only."""
+    found = await session.exec(
+        sa.text("SELECT id, kb_id, document_id FROM document_processing_jobs WHERE id = :job_id"),
+        params={"job_id": job_id},
+    )
+    row = found.first()
+    return None if row is None or row.document_id is None else About(row.id, row.kb_id, row.document_id)
 
 
 async def claim(session: AsyncSession, *, job_id: int) -> Job | None:
@@ -211,16 +232,50 @@ async def batch_progress(session: AsyncSession, scope: KbScope) -> BatchProgress
     return BatchProgress(row.total, row.done, row.failed, min(99, int(share * 100)), remaining)
 
 
-async def open_without_worker(session: AsyncSession) -> list[tuple[int, int]]:
-    """Open jobs the queue has forgotten, as (job, knowledge base): asked by the sweep only."""
+async def may_sweep(session: AsyncSession) -> bool:
+    """Whether this transaction is the one that sweeps; there is one at a time."""
+    got = await session.exec(sa.text("SELECT pg_try_advisory_xact_lock(:key)"), params={"key": SWEEP_LOCK})
+    return got.scalar_one()
+
+
+async def release_stalled(session: AsyncSession, *, stalled_after_s: float) -> int:
+    """Make what dead workers had in hand wait again; returns how many ingestions.
+
+    A crash is counted on the queue's row, which lasts until the job ends or is asked for anew.
+    Other tasks come again by themselves.
+    """
+    params = {"stalled_after_s": stalled_after_s}
+    stalled = """
+        j.status = 'doing' AND NOT EXISTS (
+          SELECT 1 FROM procrastinate_workers w
+          WHERE w.id = j.worker_id AND w.last_heartbeat > now() - make_interval(secs => :stalled_after_s))
+    """
+    released = await session.exec(
+        sa.text(f"""
+            UPDATE procrastinate_jobs j SET status = 'todo', worker_id = NULL, scheduled_at = NULL,
+              args = args || jsonb_build_object('n_crashes', coalesce((args->>'n_crashes')::int, 0) + 1)
+            WHERE {stalled} AND j.task_name = 'ingest_document'
+        """),
+        params=params,
+    )
+    await session.exec(
+        sa.text(f"DELETE FROM procrastinate_jobs j WHERE {stalled} AND j.task_name <> 'ingest_document'"),
+        params=params,
+    )
+    return released.rowcount
+
+
+async def open_without_worker(session: AsyncSession) -> list[About]:
+    """Open jobs the queue has forgotten: asked by the sweep only."""
     found = await session.exec(
         sa.text(f"""
-            SELECT j.id, j.kb_id FROM document_processing_jobs j
-            WHERE {OPEN} AND j.updated_at < now() - interval '60 seconds' AND NOT EXISTS (
+            SELECT j.id, j.kb_id, j.document_id FROM document_processing_jobs j
+            WHERE {OPEN} AND j.document_id IS NOT NULL AND j.updated_at < now() - interval '60 seconds'
+            AND NOT EXISTS (
               SELECT 1 FROM procrastinate_jobs p
               WHERE p.task_name = 'ingest_document' AND p.status IN ('todo', 'doing')
               AND (p.args->>'job_id')::bigint = j.id)
             LIMIT 500
         """)
     )
-    return [(row.id, row.kb_id) for row in found]
+    return [About(row.id, row.kb_id, row.document_id) for row in found]

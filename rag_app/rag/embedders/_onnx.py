@@ -10,6 +10,7 @@ first text arrives.
 """
 
 import asyncio
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -152,6 +153,8 @@ def load_tokenizer(path: Path) -> "Tokenizer":
 
 def load_session(path: Path, *, threads: int) -> "InferenceSession":
     """Load an ONNX graph for use on the CPU."""
+    # From 1.29 on, onnxruntime reports every use to its maker unless told not to before it is imported.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     from onnxruntime import InferenceSession, SessionOptions
 
     options = SessionOptions()

@@ -7,6 +7,7 @@ parse_file ── starts ──► child (limits, no network, empty environment,
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -35,6 +36,7 @@ _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from rag_app.rag.parsers import _child; _child.main(sys.argv[2])"
 )
+_PREFIX = "simple-rag-parse-"
 _DEBIAN_TESSDATA = "/usr/share/tesseract-ocr"
 _OTHER_TESSDATA = ("/usr/share/tessdata", "/usr/local/share/tessdata", "/opt/homebrew/share/tessdata")
 # How Python, Rust, C++ and the loader of shared libraries say it.
@@ -102,13 +104,32 @@ def _request(path: Path, file_name: str, limits: ParseLimits, ocr_data: Path | N
 @contextlib.asynccontextmanager
 async def _private_folder() -> AsyncGenerator[Path]:
     try:
-        folder = Path(tempfile.mkdtemp(prefix="parse-"))
+        new = Path(tempfile.mkdtemp(prefix=f"new-{_PREFIX}"))
+        lock = os.open(new, os.O_RDONLY)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # held while we live, see `remove_leftovers`
+        folder = new.rename(new.with_name(new.name.removeprefix("new-")))
     except OSError as error:
         raise TransientError(NO_TEMP_SPACE) from error
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def remove_leftovers() -> int:
+    """Delete the folders of killed processes, which hold texts of people; returns how many."""
+    n_removed = 0
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):  # another user's, or in use
+            lock = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+                n_removed += 1
+            finally:
+                os.close(lock)
+    return n_removed
 
 
 async def _run(
