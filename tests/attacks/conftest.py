@@ -48,7 +48,7 @@ class Estate:
 class ObedientLLM:
     """A model that answers with its first passage, or word for word what a test tells it to."""
 
-    models = (ModelInfo("extractive-1", "Fake", 10_000, 1000),)
+    models: tuple[ModelInfo, ...] = (ModelInfo("extractive-1", "Fake", 10_000, 1000),)
 
     def __init__(self) -> None:
         self.prompts: list[Prompt] = []
@@ -68,7 +68,8 @@ class ObedientLLM:
 @pytest.fixture
 def llm(services: Services) -> ObedientLLM:
     """Who answers: never mind how well."""
-    services.llms._made["local"] = fake = ObedientLLM()
+    fake = ObedientLLM()
+    services.llms._made["local"] = fake
     return fake
 
 
