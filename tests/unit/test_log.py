@@ -37,3 +37,21 @@ def test_logs_are_one_json_object_a_line(capsys):
     first, second = (json.loads(line) for line in lines)
     assert (first["event"], first["document_id"], first["level"]) == ("document_ready", 3, "info")
     assert second["event"] == "from a library"
+
+
+def test_readable_logs_show_no_local_variables(capsys):
+    before = logging.getLogger().handlers[:]
+    try:
+        log.configure(json=False)
+        try:
+            password = "-".join(["hunter2"] * 2)
+            raise ValueError(len(password))
+        except ValueError:
+            structlog.get_logger("tests.plain").exception("request_failed")
+        written = capsys.readouterr().err
+    finally:
+        logging.getLogger().handlers[:] = before
+        structlog.reset_defaults()
+
+    assert "ValueError: 15" in written
+    assert "hunter2-hunter2" not in written
