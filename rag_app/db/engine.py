@@ -11,10 +11,12 @@ import sqlalchemy as sa
 import sqlalchemy.exc
 from procrastinate.exceptions import ConnectorException
 from psycopg import AsyncConnection
+from psycopg.errors import ForeignKeyViolation
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from rag_app.errors import RagAppError, StorageFull, TransientError
+from rag_app.errors import NotFound, RagAppError, StorageFull, TransientError
 
 Sessions = async_sessionmaker[AsyncSession]
 
@@ -32,6 +34,8 @@ CONNECTION_OPTIONS = " ".join(
         "statement_timeout=60s",
     )
 )
+# What a foreign key's column leads to, in words.
+_PARENTS = {"kb_id": "knowledge base", "document_id": "document", "conversation_id": "conversation"}
 POOL_TIMEOUT_S = 3  # an unreachable database is said so, not waited for
 CONNECT_TIMEOUT_S = 3
 # The same for a connection whose other end has vanished without a word (Linux, TCP).
@@ -51,8 +55,9 @@ def driver_url(dsn: str) -> sa.URL:
 
 def create_engine(dsn: str, *, pool_size: int = 10) -> AsyncEngine:
     """Open a pool; connections are checked when taken, so a restarted database is survived."""
-    return create_async_engine(
+    engine = create_async_engine(
         driver_url(dsn),
+        hide_parameters=True,  # else errors in the log would quote questions, e-mail addresses and hashes
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=POOL_TIMEOUT_S,
@@ -60,6 +65,16 @@ def create_engine(dsn: str, *, pool_size: int = 10) -> AsyncEngine:
         pool_recycle=1800,
         connect_args=TCP_OPTIONS | {"options": CONNECTION_OPTIONS, "connect_timeout": CONNECT_TIMEOUT_S},
     )
+    event.listen(engine.sync_engine, "handle_error", _say_what_is_gone)
+    return engine
+
+
+def _say_what_is_gone(context: sa.engine.ExceptionContext) -> None:
+    """Something was added to what somebody else deleted a moment ago: it does not exist any more."""
+    error = context.original_exception
+    if isinstance(error, ForeignKeyViolation) and error.diag.constraint_name:
+        column = error.diag.constraint_name.removesuffix("_fkey")
+        raise NotFound(next((what for end, what in _PARENTS.items() if column.endswith(end)), "object"))
 
 
 def create_sessions(engine: AsyncEngine) -> Sessions:
