@@ -1,6 +1,8 @@
 """Tokens: made at random, stored hashed, signed where a signature saves a look-up."""
 
+import base64
 import hashlib
+import hmac
 import secrets
 import time
 from dataclasses import dataclass
@@ -77,5 +79,15 @@ class AccessTokens:
             )
             registry.validate(decoded.claims)  # decode alone accepts an expired token
             return UUID(str(decoded.claims["sid"]))
-        except (JoseError, ValueError, TypeError, UnicodeError):
+        except (JoseError, ValueError, TypeError, UnicodeError, RecursionError):
             return None
+
+    def next_refresh(self, token: str) -> str:
+        """The refresh token that follows another: always the same one, so that two tabs agree.
+
+        Nobody can tell it without the secret.
+        """
+        digest = hmac.digest(
+            self.secret.encode(), f"refresh {token}".encode("utf-8", "surrogatepass"), "sha256"
+        )
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")

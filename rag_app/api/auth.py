@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 from fastapi.security import HTTPBearer
+from starlette.requests import HTTPConnection
 
 from rag_app.bootstrap import services
 from rag_app.crypto import hash_token, new_token
@@ -96,19 +97,26 @@ def caller_of(request: Request) -> Caller:
     return Caller(client_address(request), request.headers.get("user-agent", ""))
 
 
-def client_address(request: Request) -> str:
+def client_address(request: HTTPConnection) -> str:
     """The caller's address; X-Forwarded-For counts only behind a trusted proxy.
 
-    An IPv6 caller counts by its /64, which is what one person gets.
+    Of a proxy's own entry and what the caller wrote before it only the last can be believed, also when
+    the proxy adds it as a header of its own. An IPv6 caller counts by its /64, which is what one
+    person gets.
     """
     peer = request.client.host if request.client else "unknown"
     trusted = {p.strip() for p in services().settings.rag_trusted_proxies.split(",") if p.strip()}
     address = peer
     if peer in trusted:
-        hops = [hop.strip() for hop in request.headers.get("x-forwarded-for", "").split(",") if hop.strip()]
+        forwarded = ",".join(request.headers.getlist("x-forwarded-for"))
+        hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]
         address = next((hop for hop in reversed(hops) if hop not in trusted), peer)
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return peer
-    return str(ipaddress.ip_network(f"{parsed}/64", strict=False)) if parsed.version == 6 else str(parsed)
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:  # a socket for both kinds: all of IPv4 lies in one /64
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))

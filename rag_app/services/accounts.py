@@ -6,6 +6,7 @@ register / log in ──► sign-in (a row) ──► access token (JWT, short) 
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -79,12 +80,14 @@ class AccountService:
             NotSignedIn: they do not belong together; does not say which is wrong.
             LimitReached: too many wrong tries for this account or from this address.
         """
-        address = email.strip().lower()[:320]
+        address = clean_line(email, max_characters=320).lower()
         self._check_tries(address, caller)
         async with self.sessions() as session:
             found = await accounts.password_of(session, email=address)
         user, stored = found if found else (None, None)
-        right, outdated = await self.passwords.verify(password[:MAX_CHARACTERS], stored)
+        right, outdated = await self.passwords.verify(
+            password[:MAX_CHARACTERS], stored, may_begin=partial(self._check_tries, address, caller)
+        )
         if user is None or not right or not user.is_active:
             self.limits.count("wrong_password", f"{address}|{caller.address}")
             self.limits.count("wrong_password_account", address)
@@ -169,7 +172,7 @@ class AccountService:
         """Trade a refresh token for new tokens.
 
         A token used twice is a sign of theft and ends the sign-in, except within ten seconds, when
-        it is two tabs renewing at once.
+        it is two tabs renewing at once: both get the same new one.
 
         Raises:
             NotSignedIn: the token is unknown, ended or reused.
@@ -187,8 +190,9 @@ class AccountService:
                 found = await accounts.sign_in(session, sign_in_id=row.id)
                 if found is None:
                     raise NotSignedIn
-                new = new_token()
-                await accounts.rotate_refresh(session, sign_in_id=row.id, refresh_hash=hash_token(new))
+                new = self.access_tokens.next_refresh(refresh_token)
+                if not row.is_previous:
+                    await accounts.rotate_refresh(session, sign_in_id=row.id, refresh_hash=hash_token(new))
         if reused:
             log.warning("refresh_token_reused", user_id=row.user_id)
             raise NotSignedIn("This sign-in has ended. Please sign in again.")
@@ -210,7 +214,11 @@ class AccountService:
             found = await accounts.password_of(session, email=sign_in.user.email)
         caller = Caller(address=f"user {sign_in.user.id}")
         self._check_tries(sign_in.user.email, caller)
-        right, _ = await self.passwords.verify(current[:MAX_CHARACTERS], found[1] if found else None)
+        right, _ = await self.passwords.verify(
+            current[:MAX_CHARACTERS],
+            found[1] if found else None,
+            may_begin=partial(self._check_tries, sign_in.user.email, caller),
+        )
         if not right:
             self.limits.count("wrong_password", f"{sign_in.user.email}|{caller.address}")
             raise InvalidInput("The current password is not right.", field="current")
@@ -257,6 +265,8 @@ def check_password(password: str, *, email: str) -> None:
     """
     if len(password) < MIN_CHARACTERS:
         raise InvalidInput(f"Please use at least {MIN_CHARACTERS} characters.", field="password")
+    if any("\ud800" <= character <= "\udfff" for character in password):
+        raise InvalidInput("This password has characters that no keyboard makes.", field="password")
     if len(password) > MAX_CHARACTERS:
         raise InvalidInput(f"Please use at most {MAX_CHARACTERS} characters.", field="password")
     if password.lower() in TOO_COMMON or password.lower() == email:

@@ -4,6 +4,7 @@ Source: https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sh
 """
 
 import asyncio
+from collections.abc import Callable
 
 import bcrypt
 from argon2 import PasswordHasher
@@ -36,20 +37,28 @@ class Passwords:
         async with self._turns:
             return await asyncio.to_thread(HASHER.hash, password)
 
-    async def verify(self, password: str, stored: str | None) -> tuple[bool, bool]:
+    async def verify(
+        self, password: str, stored: str | None, *, may_begin: Callable[[], None] = lambda: None
+    ) -> tuple[bool, bool]:
         """Whether a password is right, and whether its hash should be made anew.
 
         Without a stored hash the same work is done in vain, so that time tells nobody which
         addresses have accounts.
+
+        Args:
+            may_begin: asked when it is this password's turn, raises if not: of a thousand tries sent at
+                once all wait here, and those before may have used up what is allowed.
         """
         async with self._turns:
+            may_begin()
             return await asyncio.to_thread(_verify, password, stored or self._decoy, stored is not None)
 
 
-def _verify(password: str, stored: str, counts: bool) -> tuple[bool, bool]:
+def _verify(text: str, stored: str, counts: bool) -> tuple[bool, bool]:
+    password = text.encode("utf-8", "surrogatepass")
     if stored.startswith("$2"):
         try:  # bcrypt reads 72 bytes only, as the old system did
-            right = bcrypt.checkpw(password.encode()[:72], stored.encode())
+            right = bcrypt.checkpw(password[:72], stored.encode())
         except ValueError:
             right = False
         return right and counts, right
