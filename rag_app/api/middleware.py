@@ -1,15 +1,18 @@
 """What every request passes: origin, limits, headers, a name for the log.
 
-request ── name it ── own origin? ── not too often? ── app ── security and cache headers ──►
+request ── name it ── open at all? ── own origin? ── not too often? ── not too much? ── app ── headers ──►
 """
 
+import re
 import time
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import structlog
-from fastapi import Request
+from fastapi import Response
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag_app.api.auth import client_address
@@ -21,6 +24,14 @@ log = structlog.get_logger()
 
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 OWN_PATHS = ("/api", "/auth", "/v1", "/mcp")
+ASKS_DATABASE = (*OWN_PATHS, "/s/", "/health")
+# What Reflex would serve besides the pages: files from anybody to anybody, and what is for developers.
+CLOSED = re.compile(r"/+(_upload|_all_routes|auth-codespace)(/|$)")
+UPLOAD = re.compile(r"/api/knowledge-bases/\d+/knowledge/upload/?")
+MAX_BODY_BYTES = 2**20  # of a request that is no upload; the longest text we take is far shorter
+SOCKETS_SHARE = 10  # of the requests a caller may make, this part may open a page's connection
+TOO_LONG = f"This request is longer than {MAX_BODY_BYTES // 2**20} MB."
+_SLUG = re.compile(r"^(/api/shared/)[^/]+")
 IMMUTABLE = "public, max-age=31536000, immutable"
 PERMISSIONS = "camera=(), microphone=(), geolocation=(), payment=(), usb=()"
 
@@ -38,23 +49,43 @@ class Guard:
         if scope["type"] == "websocket" and not self._is_own_origin(Headers(scope=scope)):
             await send({"type": "websocket.close", "code": 1008, "reason": "foreign origin"})
             return
+        if scope["type"] == "websocket" and self._comes_too_often(scope):
+            await send({"type": "websocket.close", "code": 1013, "reason": "too many connections"})
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         structlog.contextvars.bind_contextvars(request_id=uuid4().hex[:12])
-        headers = Headers(scope=scope)
-        if scope["method"] not in SAFE_METHODS and not self._is_own_origin(headers):
-            refusal = problem(403, "This request came from another site.")
+        refusal = self._refusal(scope)
+        if refusal is not None:
             await refusal(scope, receive, send)
             return
-        if scope["path"].startswith(OWN_PATHS):
-            try:
-                address = client_address(Request(scope))
-                services().limits.hit("requests", address, per_minute=self.requests_per_minute)
-            except LimitReached as error:
-                await problem_for(error)(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
+        await self.app(scope, receive if _is_upload(scope) else _limited(receive), send)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        if CLOSED.match(scope["path"]):
+            return problem(404, "There is nothing at this address.")
+        if scope["method"] not in SAFE_METHODS and not self._is_own_origin(headers):
+            return problem(403, "This request came from another site.")
+        if scope["path"].startswith(ASKS_DATABASE) and (error := self._comes_too_often(scope)):
+            return problem_for(error)
+        length = headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()):
+            return problem(422, "The Content-Length of this request is not a number.")
+        if int(length[:20]) > MAX_BODY_BYTES and not _is_upload(scope):
+            return problem(413, TOO_LONG)
+        return None
+
+    def _comes_too_often(self, scope: Scope) -> LimitReached | None:
+        name, allowed = "requests", self.requests_per_minute
+        if scope["type"] == "websocket":  # each is given memory that stays a while
+            name, allowed = "sockets", max(1, allowed // SOCKETS_SHARE)
+        try:
+            services().limits.hit(name, client_address(HTTPConnection(scope)), per_minute=allowed)
+        except LimitReached as error:
+            return error
+        return None
 
     def _is_own_origin(self, headers: Headers) -> bool:
         """Whether a browser says that the request comes from our own pages, or none sent it."""
@@ -63,7 +94,28 @@ class Guard:
             return headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
         if origin in self.allowed_origins:
             return True
-        return urlsplit(origin).netloc == headers.get("host", "")
+        return urlsplit(origin).netloc == headers.get("host", "-")
+
+
+def _is_upload(scope: Scope) -> bool:
+    """Whether a request brings files, which are counted where they are read, after asking who sends them."""
+    kind = Headers(scope=scope).get("content-type", "")
+    return bool(UPLOAD.fullmatch(scope["path"])) and kind.lower().startswith("multipart/form-data")
+
+
+def _limited(receive: Receive) -> Receive:
+    """Give a body on as long as it is not too long."""
+    left = MAX_BODY_BYTES
+
+    async def counted() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise HTTPException(413, TOO_LONG)
+        return message
+
+    return counted
 
 
 class ResponseHeaders:
@@ -95,7 +147,7 @@ class ResponseHeaders:
                 log.info(
                     "request",
                     method=scope["method"],
-                    path=scope["path"],
+                    path=_SLUG.sub(r"\1…", scope["path"]),  # whoever knows a link's name may use it
                     status=status,
                     duration_ms=round((time.perf_counter() - started) * 1000, 1),
                 )
