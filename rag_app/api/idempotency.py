@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from rag_app.api.auth import client_address, token_of, visitor_token
+from rag_app.api.auth import token_of, visitor_token
 from rag_app.bootstrap import services
 from rag_app.crypto import hash_token
 from rag_app.errors import NotSignedIn
@@ -26,6 +26,8 @@ class IdempotentRoute(APIRoute):
             if request.method != "POST" or key is None:
                 return await handle(request)
             caller = await _caller(request)
+            if caller is None:
+                return await handle(request)
             service = services().idempotency
             kept = await service.begin(caller=caller, key=key, request=await _fingerprint(request))
             if kept is not None:
@@ -44,12 +46,17 @@ class IdempotentRoute(APIRoute):
         return once
 
 
-async def _caller(request: Request) -> str:
+async def _caller(request: Request) -> str | None:
+    """Who asks, None for a stranger.
+
+    Strangers cannot be told apart by their address: one would be given what was answered another,
+    and that may be the token which makes them a visitor.
+    """
     try:
         return f"user {(await services().accounts.sign_in(token_of(request))).user.id}"
     except NotSignedIn:
         token = visitor_token(request)
-        return f"visitor {hash_token(token).hex()}" if token else f"address {client_address(request)}"
+        return f"visitor {hash_token(token).hex()}" if token else None
 
 
 async def _fingerprint(request: Request) -> bytes:

@@ -132,7 +132,7 @@ async def incoming_files(
 def _check_length(content_length: str | None, max_total_bytes: int) -> None:
     if content_length is None:
         return
-    if not content_length.isdigit():
+    if not (content_length.isascii() and content_length.isdigit()):
         raise InvalidInput("The Content-Length of this upload is not a number.")
     if int(content_length) > max_total_bytes:
         raise TooLarge(f"Please send at most {max_total_bytes // 2**20:,} MB at once.")

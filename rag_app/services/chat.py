@@ -110,7 +110,8 @@ class ChatService:
 
         Raises:
             NotFound: conversation or message is not this asker's.
-            InvalidInput: the message is no question.
+            InvalidInput: it is a visitor's conversation, in which an owner does not speak.
+            Conflict: the conversation is closed.
         """
         question_id, question = await self._question(conversation_id, message_id, asker)
         scope, kb, history = await self._open(conversation_id, asker, before=question_id)

@@ -77,14 +77,19 @@ class ConversationService:
             return changed
 
     async def of_visitor(self, slug: str, *, visitor_token: str, limit: int = 30) -> list[Conversation]:
-        """A visitor's own conversations, newest first. Raises NotFound."""
-        async with self.sessions() as session:
-            scope, _ = await access.shared(session, slug=slug)
+        """A visitor's own conversations, newest first; they can be gone on with through this link.
+
+        Raises:
+            NotFound: the link has ended.
+        """
+        async with self.sessions.begin() as session:
+            scope, link_id = await access.shared(session, slug=slug)
             visitor = await conversations.visitor(
                 session, scope, token_hash=hash_token(visitor_token), create=False
             )
             if visitor is None:
                 return []
+            await conversations.move_to_link(session, scope, end_user_id=visitor.id, share_link_id=link_id)
             return await conversations.of_visitor(session, scope, end_user_id=visitor.id, limit=limit)
 
     async def previews(self, kb_id: int, *, owner_id: int, limit: int = 30) -> list[Conversation]:

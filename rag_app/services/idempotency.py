@@ -35,8 +35,8 @@ class IdempotencyService:
             InvalidInput: the key is too long, or was used for another request.
             LimitReached: the first request is still running.
         """
-        if not 0 < len(key) <= MAX_KEY:
-            raise InvalidInput(f"An Idempotency-Key has 1 to {MAX_KEY} characters.")
+        if not 0 < len(key) <= MAX_KEY or not (key.isascii() and key.isprintable()):
+            raise InvalidInput(f"An Idempotency-Key has 1 to {MAX_KEY} plain characters.")
         request_hash = hashlib.sha256(request).digest()
         async with self.sessions.begin() as session:
             if await idempotency.claim(session, caller=caller, key=key, request_hash=request_hash):

@@ -71,6 +71,7 @@ class SharingService:
         """
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            await knowledge_bases.lock(session, scope)  # two clicks at once make one link
             if not (await knowledge_bases.get(session, scope)).is_active:
                 raise InvalidInput("This knowledge base is archived. Bring it back before sharing it.")
             link = await knowledge_bases.active_link(session, scope)
@@ -122,6 +123,8 @@ class SharingService:
             if citation is None:
                 raise NotFound("citation")
             chunk = await documents.chunk(session, scope, chunk_id=citation.chunk_id)
+            if asker.owner_id is None and not chunk.enabled:  # its owner took it out of the chat
+                raise NotFound("passage")
             siblings = await documents.chunks(session, scope, document_id=chunk.document_id)
         return CitedPassage(
             citation=citation,

@@ -5,6 +5,11 @@ import unicodedata
 
 # Controls, and the marks that turn the direction of writing and so disguise a file's name.
 _INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
+# Marks without width and fillers that look like nothing: two names must not look the same.
+_UNSEEN = re.compile(
+    r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2060-\u2064\u206a-\u206f\u2800"
+    r"\u3164\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
@@ -21,7 +26,7 @@ def clean_line(text: str, *, max_characters: int) -> str:
 
 def clean_file_name(name: str) -> str:
     """A name to show for a file: its last part, without what could disguise it."""
-    last = re.split(r"[/\\]", clean_line(name, max_characters=4096))[-1].strip(". ")
+    last = re.split(r"[/\\]", clean_line(_UNSEEN.sub("", name), max_characters=4096))[-1].strip(". ")
     if len(last) > 200:  # the end of a name says what kind of file it is
         last = f"{last[:150]}…{last[-45:]}"
     return last or "unnamed"

@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
 
 from rag_app.bootstrap import Services
 from rag_app.domain.answers import Completed, LLMEvent, ModelInfo, Prompt, TextDelta, Usage
+from rag_app.rag.llms.contract import LLM
 from tests.conftest import Owner
 
 # A word that is in everything A has and in nothing B sends: seen by B, it is a leak.
@@ -69,7 +70,7 @@ class ObedientLLM:
 def llm(services: Services) -> ObedientLLM:
     """Who answers: never mind how well."""
     fake = ObedientLLM()
-    services.llms._made["local"] = fake
+    services.llms._made["local"] = cast(LLM, fake)
     return fake
 
 

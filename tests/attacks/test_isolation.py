@@ -94,9 +94,7 @@ async def test_filters_and_lists_count_ones_own_only(estate, other):
 async def test_link_is_random_and_tells_nothing(estate, services):
     slugs = set()
     for _ in range(20):
-        link = await services.sharing.share(
-            estate.kb_id, owner_id=estate.owner.user["id"], renew=True
-        )
+        link = await services.sharing.share(estate.kb_id, owner_id=estate.owner.user["id"], renew=True)
         slugs.add(link.slug)
 
     assert len(slugs) == 20
@@ -104,12 +102,18 @@ async def test_link_is_random_and_tells_nothing(estate, services):
     assert all(len({slug[i] for slug in slugs}) > 5 for i in range(21))  # no part stays the same
 
 
-@pytest.mark.parametrize("shape", ["1", "{kb_id}", "{slug}x", "{cut}", "{upper}", "{slug}%00", "{slug}%20", "{slug}="])
+@pytest.mark.parametrize(
+    "shape", ["1", "{kb_id}", "{slug}x", "{cut}", "{upper}", "{slug}%00", "{slug}%20", "{slug}="]
+)
 async def test_guessed_links_lead_nowhere(estate, client, shape):
-    slug = shape.format(kb_id=estate.kb_id, slug=estate.slug, cut=estate.slug[:-1], upper=estate.slug.swapcase())
+    slug = shape.format(
+        kb_id=estate.kb_id, slug=estate.slug, cut=estate.slug[:-1], upper=estate.slug.swapcase()
+    )
 
     assert (await client.get(f"/api/shared/{slug}")).status_code == 404
-    begun = await client.post("/api/chat/conversations", json={"share_slug": slug.replace("%00", "").replace("%20", " ") + "x"})
+    begun = await client.post(
+        "/api/chat/conversations", json={"share_slug": slug.replace("%00", "").replace("%20", " ") + "x"}
+    )
     assert begun.status_code == 404
 
 
@@ -151,9 +155,7 @@ async def _archive(estate, services):
 
 
 async def _suspend(estate, services):
-    await switch(
-        services, "UPDATE users SET is_active = false WHERE id = :id", id=estate.owner.user["id"]
-    )
+    await switch(services, "UPDATE users SET is_active = false WHERE id = :id", id=estate.owner.user["id"])
 
 
 async def _delete(estate, services):
@@ -161,7 +163,9 @@ async def _delete(estate, services):
 
 
 @pytest.mark.parametrize("end", [_unshare, _renew, _archive, _suspend, _delete])
-async def test_ended_link_is_dead_at_once_also_for_conversations_under_way(estate, client, services, rows, end):
+async def test_ended_link_is_dead_at_once_also_for_conversations_under_way(
+    estate, client, services, rows, end
+):
     await end(estate, services)
     before, alive = await rows(), []
 
@@ -228,7 +232,9 @@ async def test_citation_of_a_deleted_document_is_gone(estate, client):
 
     path = f"/api/chat/conversations/{estate.visit_id}/messages/{estate.visit_message_id}/citations/1"
     assert (await client.get(path, headers=visitor(estate))).status_code == 404
-    assert (await client.get(f"/api/chat/conversations/{estate.visit_id}", headers=visitor(estate))).status_code == 200
+    assert (
+        await client.get(f"/api/chat/conversations/{estate.visit_id}", headers=visitor(estate))
+    ).status_code == 200
 
 
 # ---------------------------------------------------------------- refusals that must not destroy
@@ -244,9 +250,7 @@ async def test_owner_who_may_not_speak_in_a_visit_does_not_delete_from_it_either
 
 
 async def test_asking_again_in_a_closed_conversation_loses_nothing(estate, client, rows):
-    await estate.owner.http.patch(
-        f"/api/chat/conversations/{estate.visit_id}", json={"status": "closed"}
-    )
+    await estate.owner.http.patch(f"/api/chat/conversations/{estate.visit_id}", json={"status": "closed"})
     before = await rows()
 
     path = f"/api/chat/conversations/{estate.visit_id}/messages/{estate.visit_message_id}/retry"

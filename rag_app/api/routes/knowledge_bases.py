@@ -17,6 +17,7 @@ from rag_app.api.schemas import (
 )
 from rag_app.bootstrap import services
 from rag_app.domain.knowledge_bases import KnowledgeBase, ShareLink
+from rag_app.errors import NotFound
 
 router = APIRouter(prefix="/api/knowledge-bases", tags=["knowledge bases"], route_class=IdempotentRoute)
 
@@ -109,7 +110,7 @@ async def qr_code(kb_id: KbId, sign_in: SignedIn) -> Response:
     """The public address as an SVG picture."""
     link = await services().sharing.link(kb_id, owner_id=sign_in.user.id)
     if link is None:
-        return Response(status_code=404)
+        raise NotFound("public link")
     return Response(services().sharing.qr_code(link.slug), media_type="image/svg+xml")
 
 

@@ -72,14 +72,14 @@ async def scope_for_owner(session: AsyncSession, *, conversation_id: int, owner_
 
 
 async def scope_for_visitor(session: AsyncSession, *, conversation_id: int, token_hash: bytes) -> KbScope:
-    """Let a visitor into their own conversation while its link holds.
+    """Let a visitor into their own conversation while the link it was held through holds.
 
     Raises:
-        NotFound: it is not this visitor's, or the knowledge base is not shared any more.
+        NotFound: it is not this visitor's, or its link has ended.
     """
     condition = """c.end_user_id IN (SELECT id FROM end_users WHERE token_hash = :caller AND kb_id = c.kb_id)
         AND kb.is_public AND kb.is_active AND u.is_active
-        AND EXISTS (SELECT 1 FROM share_links l WHERE l.kb_id = kb.id AND l.is_active)"""
+        AND EXISTS (SELECT 1 FROM share_links l WHERE l.id = c.share_link_id AND l.is_active)"""
     return await _scope(session, conversation_id, condition, {"caller": token_hash})
 
 
@@ -168,6 +168,19 @@ async def of_visitor(
         params={"kb_id": scope.kb_id, "end_user_id": end_user_id, "limit": limit},
     )
     return [_conversation(row) for row in found]
+
+
+async def move_to_link(
+    session: AsyncSession, scope: KbScope, *, end_user_id: int, share_link_id: int
+) -> None:
+    """Let a visitor who was given the new link go on with conversations held through an old one."""
+    await session.exec(
+        sa.text("""
+            UPDATE conversations SET share_link_id = :share_link_id
+            WHERE kb_id = :kb_id AND end_user_id = :end_user_id AND share_link_id IS DISTINCT FROM :share_link_id
+        """),
+        params={"kb_id": scope.kb_id, "end_user_id": end_user_id, "share_link_id": share_link_id},
+    )
 
 
 async def previews_of(

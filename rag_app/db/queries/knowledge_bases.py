@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from rag_app.db.tables import KnowledgeBaseRow
 from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase, ShareLink
+from rag_app.errors import NotFound
 
 SLUG_BYTES = 16  # 128 bit
 
@@ -69,9 +70,29 @@ async def insert(session: AsyncSession, *, owner_id: int, embedding_model: str, 
 
 
 async def get(session: AsyncSession, scope: KbScope) -> KnowledgeBase:
-    """One knowledge base with its counts."""
+    """One knowledge base with its counts.
+
+    Raises:
+        NotFound: it was deleted meanwhile.
+    """
     found = await session.exec(sa.text(f"{_SELECT} WHERE kb.id = :kb_id"), params={"kb_id": scope.kb_id})
-    return _knowledge_base(found.one())
+    row = found.first()
+    if row is None:
+        raise NotFound("knowledge base")
+    return _knowledge_base(row)
+
+
+async def lock(session: AsyncSession, scope: KbScope) -> None:
+    """Hold a knowledge base until the transaction ends, so that changes at once take turns.
+
+    Raises:
+        NotFound: it was deleted meanwhile.
+    """
+    held = await session.exec(
+        sa.text("SELECT 1 FROM knowledge_bases WHERE id = :kb_id FOR UPDATE"), params={"kb_id": scope.kb_id}
+    )
+    if held.first() is None:
+        raise NotFound("knowledge base")
 
 
 async def of_owner(
@@ -160,10 +181,7 @@ async def replace_link(session: AsyncSession, scope: KbScope) -> ShareLink:
 
 async def end_link(session: AsyncSession, scope: KbScope) -> None:
     """End the public link, if there is one."""
-    # The row lock makes two clicks at once take turns instead of breaking the one-active-link rule.
-    await session.exec(
-        sa.text("SELECT 1 FROM knowledge_bases WHERE id = :kb_id FOR UPDATE"), params={"kb_id": scope.kb_id}
-    )
+    await lock(session, scope)  # there is one active link at most
     await session.exec(
         sa.text("""
             UPDATE share_links SET is_active = false, ended_at = now() WHERE kb_id = :kb_id AND is_active
