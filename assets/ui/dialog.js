@@ -46,7 +46,7 @@ export function Dialog({ open, onClose, title, description, wide, children }) {
   );
 }
 
-// Navigation that slides in on phones; following a link closes it.
+// Navigation that slides in on phones; following a link or choosing from a list closes it.
 export function Drawer({ label, children }) {
   const ref = useRef(null);
   const close = () => ref.current?.close();
@@ -65,6 +65,7 @@ export function Drawer({ label, children }) {
         className: "drawer",
         "aria-label": label,
         onClick: (event) => (event.target === ref.current || event.target.closest("a")) && close(),
+        onChange: close,
       },
       children,
       h(CloseButton, { onClick: close, className: "drawer-close" }),
@@ -83,7 +84,7 @@ export function ConfirmByName({ name, confirmLabel, busy, onConfirm, onCancel })
       className: "flex flex-col gap-4",
       onSubmit: (event) => {
         event.preventDefault();
-        if (matches && !busy) onConfirm?.();
+        if (matches && !busy) onConfirm?.(typed);
       },
     },
     h(
