@@ -42,10 +42,15 @@ function reason(request) {
 
 function summary(uploads) {
   const count = (...states) => uploads.filter(({ state }) => states.includes(state)).length;
-  const failed = count("failed");
   const left = count("waiting", "sending");
-  const said = left ? `Uploading: ${uploads.length - left} of ${uploads.length} sent` : `${count(...STORED)} of ${uploads.length} uploaded`;
-  return failed ? `${said}, ${failed} not uploaded` : said;
+  const parts = [
+    [left, `uploading ${uploads.length - left + 1} of ${uploads.length}`],
+    [count("done"), `${count("done")} uploaded`],
+    [count("duplicate"), `${count("duplicate")} already here`],
+    [count("failed"), `${count("failed")} not uploaded`],
+  ];
+  const said = parts.filter(([n]) => n).map(([, words]) => words).join(", ");
+  return said.charAt(0).toUpperCase() + said.slice(1);
 }
 
 export function DropZone({ url, field = "files", accept, title, hint, disabled, onUploaded, onFailed }) {

@@ -14,11 +14,11 @@ def counted(n: int, one: str, many: str | None = None) -> str:
 
 def size(n_bytes: int) -> str:
     """A file's size as people read it."""
-    if n_bytes < 1000:
+    if n_bytes < 1024:
         return counted(n_bytes, "byte")
     amount = float(n_bytes)
     for unit in ("kB", "MB", "GB"):
-        amount /= 1000
+        amount /= 1024
         if amount < 999.5 or unit == "GB":
             break
     return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:.0f} {unit}"

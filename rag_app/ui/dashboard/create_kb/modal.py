@@ -137,7 +137,7 @@ def _how_it_answers() -> rx.Component:
                 name="temperature",
                 id="kb-temperature",
                 label="Temperature",
-                hint=f"0 keeps closest to the documents, {MAX_TEMPERATURE:g} is freest. Some models ignore it",
+                hint=f"0 keeps closest to the documents, {MAX_TEMPERATURE:g} is freest.",
                 required=True,
                 input_mode="decimal",
                 default_value=CreateKbState.begins_with.temperature,

@@ -213,7 +213,7 @@ def _name(document: DocumentRow) -> rx.Component:
     return rx.cond(
         document.is_ready,
         link(document.name, href=document.href, class_name="row-title"),
-        rx.el.span(document.name, class_name="break-words font-medium"),
+        rx.el.span(document.name, class_name="break-words font-[550]"),
     )
 
 
@@ -225,7 +225,7 @@ def _state(document: DocumentRow) -> rx.Component:
             class_name="flex flex-wrap items-center gap-x-2.5 gap-y-1",
         ),
         rx.cond(
-            document.is_working,
+            document.percent > 0,
             progress_bar(percent=document.percent, label=f"Reading {document.name}", class_name="max-w-56"),
         ),
         rx.cond(
