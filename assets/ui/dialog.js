@@ -2,6 +2,8 @@
 // Escape and gives the focus back, all without a library.
 import { createElement as h, useEffect, useId, useRef, useState } from "react";
 
+const FIRST_FIELD = ".dialog-body :is(input, select, textarea):not([type=hidden], :disabled)";
+
 function CloseButton({ onClick, className = "" }) {
   return h(
     "button",
@@ -15,7 +17,10 @@ export function Dialog({ open, onClose, title, description, wide, children }) {
   const id = useId();
   useEffect(() => {
     const dialog = ref.current;
-    if (open && !dialog.open) dialog.showModal();
+    if (open && !dialog.open) {
+      dialog.showModal();
+      dialog.querySelector(FIRST_FIELD)?.focus(); // else the focus would be on the cross
+    }
     if (!open && dialog.open) dialog.close();
   }, [open]);
   const close = () => onClose?.();

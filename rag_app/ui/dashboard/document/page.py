@@ -21,7 +21,7 @@ from rag_app.ui.components import (
 )
 from rag_app.ui.components.base import Flag, either, negated
 from rag_app.ui.dashboard.document.state import DocumentState
-from rag_app.ui.dashboard.document.view import ChunkView, TextPart
+from rag_app.ui.dashboard.document.view import Block, ChunkView, TextPart
 from rag_app.ui.dashboard.frame import frame
 
 TITLE = "Document · Simple RAG"
@@ -87,12 +87,24 @@ def _part(part: TextPart) -> rx.Component:
     return rx.el.section(
         rx.el.h2(part.title, class_name="mb-2 text-sm font-semibold text-muted"),
         rx.cond(
-            part.text != "",
-            rx.el.div(part.text, dir="auto", class_name="whitespace-pre-wrap break-words leading-relaxed"),
+            part.blocks,
+            rx.el.div(rx.foreach(part.blocks, _block), class_name="reading"),
             rx.el.p("No text on this page.", class_name="text-muted"),
         ),
         key=part.key,
         class_name="card p-5",
+    )
+
+
+def _block(block: Block) -> rx.Component:
+    return rx.cond(
+        block.kind == "heading",
+        rx.el.h3(block.text, dir="auto", class_name="font-semibold"),
+        rx.cond(
+            block.kind == "table",
+            rx.el.pre(block.text, tab_index=0, class_name="overflow-x-auto text-[0.8125rem]"),
+            rx.el.p(block.text, dir="auto", class_name="whitespace-pre-wrap"),
+        ),
     )
 
 
@@ -139,9 +151,8 @@ def _chunk_card(chunk: ChunkView) -> rx.Component:
 def _reading(chunk: ChunkView) -> rx.Component:
     return rx.fragment(
         rx.el.div(
-            chunk.content,
-            dir="auto",
-            class_name=rx.cond(chunk.is_enabled, "chunk-text", "chunk-text text-muted"),
+            rx.foreach(chunk.blocks, _block),
+            class_name=rx.cond(chunk.is_enabled, "reading mt-2.5", "reading mt-2.5 text-muted"),
         ),
         rx.el.div(
             switch(

@@ -1,5 +1,6 @@
 """A document's text and chunks, a window of each at a time."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ LANGUAGES = {
     "no": "Norwegian", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sv": "Swedish",
     "tr": "Turkish", "zh": "Chinese",
 }  # fmt: skip
+
+_HEADING = re.compile(r"#{1,6}\s+")
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,20 @@ class Head:
 
 
 @dataclass(frozen=True)
+class Block:
+    """Lines that are shown alike: "heading", "table" or "text"."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
 class TextPart:
     """A piece of the extracted text, under the number of its page."""
 
     key: str
     title: str
-    text: str
+    blocks: list[Block]
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,7 @@ class ChunkView:
     place: str
     tokens: str
     content: str
+    blocks: list[Block]
     is_enabled: bool
     is_edited: bool
     is_wanted: bool
@@ -80,7 +92,20 @@ def head(document: Document) -> Head:
 
 def text_parts(parts: Sequence[PagePart]) -> list[TextPart]:
     """Show pieces of text; a page that is cut says where it goes on."""
-    return [TextPart(f"{part.position}-{part.part}", _page_title(part), part.text.strip()) for part in parts]
+    return [TextPart(f"{part.position}-{part.part}", _page_title(part), blocks(part.text)) for part in parts]
+
+
+def blocks(markdown: str) -> list[Block]:
+    """Lay extracted text out for reading: headings and tables by their marks, all else as it stands."""
+    found: list[tuple[str, list[str]]] = []
+    for line in markdown.strip().splitlines():
+        kind = _kind(line)
+        if found and found[-1][0] == kind != "heading":
+            found[-1][1].append(line)
+        else:
+            found.append((kind, [line]))
+    shown = [Block(kind, _readable(kind, "\n".join(lines))) for kind, lines in found]
+    return [block for block in shown if block.text]
 
 
 def chunk_views(chunks: Sequence[StoredChunk], *, wanted: int = 0) -> list[ChunkView]:
@@ -96,10 +121,23 @@ def chunk_view(chunk: StoredChunk, *, wanted: int = 0) -> ChunkView:
         place=listed([_pages(chunk), chunk.heading]),
         tokens=counted(chunk.n_tokens, "token"),
         content=chunk.content,
+        blocks=blocks(chunk.content),
         is_enabled=chunk.enabled,
         is_edited=chunk.edited,
         is_wanted=chunk.id == wanted,
     )
+
+
+def _kind(line: str) -> str:
+    if _HEADING.match(line):
+        return "heading"
+    return "table" if line.startswith("|") else "text"
+
+
+def _readable(kind: str, text: str) -> str:
+    if kind == "heading":
+        text = _HEADING.sub("", text)
+    return text.strip("\n") if kind == "table" else text.replace("**", "").strip()
 
 
 def _note(document: Document) -> str:

@@ -156,7 +156,9 @@ def finished(before: Batch, after: Summary) -> str:
     if not before.is_open:
         return ""
     if after.n_failed:
-        return f"All files are done; {after.n_failed:,} could not be read. The list says why."
+        return (
+            f"Reading is done. Could not be read here: {counted(after.n_failed, 'file')}. The list says why."
+        )
     return "All files are ready to be asked."
 
 
@@ -169,8 +171,9 @@ def hint(max_bytes: int) -> str:
 def _working(document: Document, job: Job) -> tuple[str, str, str]:
     again = "Ready before; being read again" if document.ready_at is not None else ""
     if job.status == "pending":
-        waiting = "Received", "neutral", again or "Waiting for its turn"
-        return ("Waiting", "warn", "It will be tried again by itself") if job.attempt else waiting
+        if job.started_at is not None:  # it had begun, and was put back
+            return "Waiting", "warn", "It will be tried again by itself"
+        return "Received", "neutral", again or "Waiting for its turn"
     if job.stage == "embedding":
         share = (
             f"{job.chunks_processed:,} of {counted(job.chunks_total, 'chunk')}" if job.chunks_total else ""

@@ -225,7 +225,7 @@ def _programs() -> rx.Component:
         "All that you can do here can be done through the API.",
         rx.el.p(
             "A program signs in with your email and password and gets a token of its own. "
-            "It appears in the list above and can be signed out there.",
+            "It appears in the list above.",
             class_name="mb-4 text-[0.9375rem]",
         ),
         link_button(
