@@ -18,6 +18,15 @@ from rag_app.settings import settings
 from rag_app.ui import routes
 from rag_app.ui.app import create_app
 from rag_app.ui.build import ROOT
+from rag_app.ui.dashboard.document import page as document
+from rag_app.ui.dashboard.document.state import DocumentState
+from rag_app.ui.dashboard.frame import OPEN
+from rag_app.ui.dashboard.knowledge_base import page as knowledge_base
+from rag_app.ui.dashboard.knowledge_base.state import KnowledgeBaseState
+from rag_app.ui.dashboard.my_knowledge_bases import page as my_knowledge_bases
+from rag_app.ui.dashboard.my_knowledge_bases.state import MyKnowledgeBasesState
+from rag_app.ui.dashboard.settings import page as settings_tab
+from rag_app.ui.dashboard.settings.state import SettingsState
 from rag_app.ui.landing import page as landing
 from rag_app.ui.public import not_found_page
 from rag_app.ui.sign_in import page as sign_in
@@ -39,6 +48,30 @@ app.add_page(
     title=sign_in.REGISTER_TITLE,
     description=sign_in.REGISTER_DESCRIPTION,
     on_load=SignInState.open,
+)
+app.add_page(
+    my_knowledge_bases.my_knowledge_bases_page,
+    route=routes.KNOWLEDGE_BASES,
+    title=my_knowledge_bases.TITLE,
+    on_load=[*OPEN, MyKnowledgeBasesState.load],
+)
+app.add_page(
+    knowledge_base.knowledge_base_page,
+    route=routes.KNOWLEDGE_BASE,
+    title=knowledge_base.TITLE,
+    on_load=[*OPEN, KnowledgeBaseState.load],
+)
+app.add_page(
+    document.document_page,
+    route=routes.DOCUMENT,
+    title=document.TITLE,
+    on_load=[*OPEN, DocumentState.load],
+)
+app.add_page(
+    settings_tab.settings_page,
+    route=routes.SETTINGS,
+    title=settings_tab.TITLE,
+    on_load=[*OPEN, SettingsState.load],
 )
 app.add_page(
     not_found_page,
