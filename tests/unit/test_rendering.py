@@ -175,9 +175,16 @@ def test_headings_stand_below_those_of_the_page():
 
 @pytest.mark.parametrize(
     "text",
-    ["[" * 50_000, "![" * 30_000, "> " * 5_000 + "x", "*a_" * 20_000, "`" * 50_000 + "x", "- " * 5_000, "|a" * 20_000],
-    ids=["brackets", "pictures", "quotes", "emphasis", "ticks", "lists", "cells"],
-)  # fmt: skip
+    [
+        pytest.param("[" * 50_000, id="brackets"),
+        pytest.param("![" * 30_000, id="pictures"),
+        pytest.param("> " * 5_000 + "x", id="quotes"),
+        pytest.param("*a_" * 20_000, id="emphasis"),
+        pytest.param("`" * 50_000 + "x", id="ticks"),
+        pytest.param("- " * 5_000, id="lists"),
+        pytest.param("|a" * 20_000, id="cells"),
+    ],
+)
 def test_text_made_to_take_long_does_not(text):
     started = time.perf_counter()
     answer_html(text, LABELS)

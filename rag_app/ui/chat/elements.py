@@ -1,9 +1,14 @@
 """The parts of a chat that need their own JavaScript: `assets/ui/chat.js`."""
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 import reflex as rx
 from reflex.event import EventType
 
 from rag_app.ui.components.base import SCRIPTS, Child, Flag, Number, Press, Text
+
+OnCite: TypeAlias = EventType[int] | Callable[[Any], Any]
 
 CHAT_SCRIPT = f"{SCRIPTS}/chat.js"
 
@@ -65,7 +70,7 @@ class PageTitle(rx.Component):
     text: rx.Var[str]
 
 
-def prose(html: Text, *, on_cite: EventType[int] | None = None, is_partial: bool = False) -> rx.Component:
+def prose(html: Text, *, on_cite: OnCite | None = None, is_partial: bool = False) -> rx.Component:
     """Show an answer; `on_cite` receives the number of a citation that is pressed."""
     class_name = "prose is-partial" if is_partial else "prose"
     return Prose.create(html=html, on_cite=on_cite, class_name=class_name)

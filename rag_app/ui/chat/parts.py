@@ -29,11 +29,12 @@ def chat(state: type[ChatState], *, empty: rx.Component, note: rx.Component | No
         empty: shown before the first question.
         note: a line under the composer.
     """
+    n_turns = (_n_turns(state) + rx.Var.create(state.answering).to(int)).to(int)
     return rx.el.div(
         rx.el.div(
             transcript(
                 rx.cond(
-                    state.turns.length() + state.answering.to(int) > 0,
+                    n_turns > 0,
                     rx.el.div(
                         rx.foreach(state.turns, lambda turn, at: _turn(state, turn, at)),
                         rx.cond(state.answering, _growing(state)),
@@ -41,7 +42,7 @@ def chat(state: type[ChatState], *, empty: rx.Component, note: rx.Component | No
                     ),
                     rx.cond(state.loaded, empty, _waiting()),
                 ),
-                turns=state.turns.length() + state.answering.to(int),
+                turns=n_turns,
                 label="Conversation",
             ),
             rx.el.div(state.announcement, role="status", class_name="sr-only"),
@@ -84,7 +85,7 @@ def chat_actions(state: type[ChatState]) -> rx.Component:
 
 def passage_panel(state: type[CitationState]) -> rx.Component:
     """Show the passage behind the citation that was pressed."""
-    passage: rx.Var[PassageView] = state.passage
+    passage: PassageView = state.passage
     return side_panel(
         rx.el.div(
             rx.el.p(passage.document, class_name="font-semibold [overflow-wrap:anywhere]"),
@@ -110,13 +111,13 @@ def passage_panel(state: type[CitationState]) -> rx.Component:
             link_button("Open the document", href=passage.href, icon="file", variant="secondary"),
         ),
         open=state.passage_open,
-        subject=rx.Var.create(passage.document).to(str) + passage.marker.to_string() + passage.head,
-        title="Source " + passage.marker.to_string(),
+        subject=f"{passage.document} {passage.marker} {passage.head}",
+        title=f"Source {passage.marker}",
         on_close=state.close_passage,
     )
 
 
-def answer(state: type[CitationState], turn: rx.Var[Turn], *actions: rx.Component) -> rx.Component:
+def answer(state: type[CitationState], turn: Turn, *actions: rx.Component) -> rx.Component:
     """Show a stored answer with its sources; `actions` stand under it."""
     return rx.el.div(
         rx.cond(
@@ -125,7 +126,7 @@ def answer(state: type[CitationState], turn: rx.Var[Turn], *actions: rx.Componen
         ),
         rx.cond(turn.state != "complete", _ended_early(turn)),
         rx.cond(
-            turn.sources.length() > 0,
+            turn.sources,
             rx.el.ol(
                 rx.foreach(turn.sources, lambda source: _source(state, turn, source)),
                 aria_label="Sources",
@@ -142,8 +143,12 @@ def asked(question: Text) -> rx.Component:
     return rx.el.h2(question, class_name="asked")
 
 
-def _turn(state: type[ChatState], turn: rx.Var[Turn], at: rx.Var[int]) -> rx.Component:
-    is_last = (at == state.turns.length() - 1) & ~state.answering
+def _n_turns(state: type[ChatState]) -> rx.vars.NumberVar[int]:
+    return rx.Var.create(state.turns).to(list).length().to(int)
+
+
+def _turn(state: type[ChatState], turn: Turn, at: int) -> rx.Component:
+    can_retry = (at == _n_turns(state) - 1) & (state.phase == "") & (state.closed != True)  # noqa: E712
     return rx.el.article(
         asked(turn.question),
         answer(
@@ -151,7 +156,7 @@ def _turn(state: type[ChatState], turn: rx.Var[Turn], at: rx.Var[int]) -> rx.Com
             turn,
             rx.cond(turn.answer_id > 0, _judge(state, turn)),
             rx.cond(
-                is_last & ~state.closed,
+                can_retry,
                 rx.cond(
                     turn.state == "complete",
                     icon_button("refresh", label="Answer again", on_click=state.retry(turn.question_id)),
@@ -237,7 +242,7 @@ def _closed(state: type[ChatState]) -> rx.Component:
     )
 
 
-def _ended_early(turn: rx.Var[Turn]) -> rx.Component:
+def _ended_early(turn: Turn) -> rx.Component:
     return rx.el.p(
         icon("warn"),
         rx.cond(turn.state == "interrupted", rx.el.strong("Incomplete answer. "), ""),
@@ -246,7 +251,7 @@ def _ended_early(turn: rx.Var[Turn]) -> rx.Component:
     )
 
 
-def _source(state: type[CitationState], turn: rx.Var[Turn], source: rx.Var[SourceView]) -> rx.Component:
+def _source(state: type[CitationState], turn: Turn, source: SourceView) -> rx.Component:
     return rx.el.li(
         rx.el.button(
             rx.el.span(source.marker, class_name="cite", aria_hidden="true"),
@@ -259,7 +264,7 @@ def _source(state: type[CitationState], turn: rx.Var[Turn], source: rx.Var[Sourc
     )
 
 
-def _judge(state: type[ChatState], turn: rx.Var[Turn]) -> rx.Component:
+def _judge(state: type[ChatState], turn: Turn) -> rx.Component:
     return rx.fragment(
         rx.cond(
             turn.text != "",
@@ -270,7 +275,7 @@ def _judge(state: type[ChatState], turn: rx.Var[Turn]) -> rx.Component:
     )
 
 
-def _thumb(state: type[ChatState], turn: rx.Var[Turn], name: str, label: str, given: int) -> rx.Component:
+def _thumb(state: type[ChatState], turn: Turn, name: str, label: str, given: int) -> rx.Component:
     return icon_button(
         name,
         label=label,
@@ -299,7 +304,7 @@ def _reason(state: type[ChatState]) -> rx.Component:
     )
 
 
-def _past(state: type[ChatState], past: rx.Var[PastConversation]) -> rx.Component:
+def _past(state: type[ChatState], past: PastConversation) -> rx.Component:
     return menu_item(
         past.title, checked=past.id == state.conversation_id, on_click=state.open_conversation(past.id)
     )

@@ -80,9 +80,7 @@ def _cite(marker: int, labels: Mapping[int, str], is_partial: bool) -> str:
     if is_partial:
         return f'<span class="cite">{marker}</span>'
     label = escape(f"Source {marker}: {labels[marker]}")
-    return (
-        f'<button type="button" class="cite" data-cite="{marker}" aria-label="{label}">{marker}</button>'
-    )
+    return f'<button type="button" class="cite" data-cite="{marker}" aria-label="{label}">{marker}</button>'
 
 
 class _Markdown(MarkdownIt):

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 import reflex as rx
 from reflex.event import EventSpec
@@ -313,4 +313,4 @@ async def _quietly(reading: Any) -> Any:
 
 def on_page(state: rx.State) -> str:
     """The last part of the page's address: which knowledge base, conversation or link it is about."""
-    return cast(str, state.router.url.path).rstrip("/").rsplit("/", 1)[-1]
+    return state.router.url.path.rstrip("/").rsplit("/", 1)[-1]

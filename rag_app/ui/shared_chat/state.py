@@ -57,8 +57,8 @@ class VisitState(ChatState, rx.State):
         """Open the window that asks for name and address."""
         await self._asker()
         visitor = await services().conversations.visitor(self._slug, visitor_token=_token(self))
-        self.visitor_name = (visitor and visitor.name) or ""
-        self.visitor_email = (visitor and visitor.email) or ""
+        self.visitor_name = visitor.name or "" if visitor else ""
+        self.visitor_email = visitor.email or "" if visitor else ""
         self.introduction_error = ""
         self.introducing = True
 

@@ -33,9 +33,9 @@ def conversations_page() -> rx.Component:
         rx.cond(
             ConversationsState.loaded,
             rx.cond(
-                (ConversationsState.conversations.length() > 0) | ConversationsState.is_filtered,
-                rx.fragment(_filters(), rx.cond(ConversationsState.conversations, _list(), _none_found())),
+                ConversationsState.is_empty,
                 _none_yet(),
+                rx.fragment(_filters(), rx.cond(ConversationsState.conversations, _list(), _none_found())),
             ),
             rx.el.div(*(skeleton(class_name="h-14 w-full") for _ in range(4)), class_name="grid gap-2"),
         ),
@@ -106,7 +106,7 @@ def _list() -> rx.Component:
     )
 
 
-def _row(conversation: rx.Var[ConversationView]) -> rx.Component:
+def _row(conversation: ConversationView) -> rx.Component:
     return row(
         cell(
             rx.el.div(
@@ -129,7 +129,7 @@ def _row(conversation: rx.Var[ConversationView]) -> rx.Component:
         ),
         cell(conversation.who, label="Who"),
         cell(conversation.kb_name, label="Knowledge base"),
-        cell(conversation.n_messages, label="Messages", is_number=True),
+        cell(f"{conversation.n_messages}", label="Messages", is_number=True),
         cell(
             rx.el.span(conversation.when, title=conversation.when_exactly, class_name="whitespace-nowrap"),
             label="Last message",

@@ -38,7 +38,9 @@ def conversation_page() -> rx.Component:
             ),
             rx.el.div(
                 page_title(
-                    rx.cond(ConversationState.loaded, ConversationState.conversation.title + " · Simple RAG", "")
+                    rx.cond(
+                        ConversationState.loaded, ConversationState.conversation.title + " · Simple RAG", ""
+                    )
                 ),
                 _header(),
                 rx.cond(ConversationState.loaded, _turns(), skeleton(class_name="h-40 w-full")),
@@ -77,7 +79,9 @@ def _header() -> rx.Component:
             rx.el.span(conversation.kb_name),
             rx.el.span(conversation.when, title=conversation.when_exactly),
             rx.cond(conversation.is_closed, badge("Closed", icon="lock")),
-            rx.cond(conversation.complaints != "", badge(conversation.complaints, tone="warn", icon="thumb-down")),
+            rx.cond(
+                conversation.complaints != "", badge(conversation.complaints, tone="warn", icon="thumb-down")
+            ),
             class_name="flex flex-wrap items-center gap-x-4 gap-y-1 text-sm text-muted",
         ),
         class_name="mb-6 flex flex-col gap-2 border-b border-line pb-5",
@@ -124,19 +128,15 @@ def _turns() -> rx.Component:
     return rx.el.div(rx.foreach(ConversationState.turns, _turn), class_name="turns")
 
 
-def _turn(turn: rx.Var[Turn]) -> rx.Component:
-    remark = ConversationState.remarks[turn.answer_id.to_string()]
+def _turn(turn: Turn) -> rx.Component:
+    remark = ConversationState.remarks[f"{turn.answer_id}"]
     return rx.el.article(
         asked(turn.question),
         answer(
             ConversationState,
             turn,
-            rx.match(
-                turn.feedback,
-                (1, badge("Good answer", tone="success", icon="thumb-up")),
-                (-1, badge("Bad answer", tone="warn", icon="thumb-down")),
-                rx.fragment(),
-            ),
+            rx.cond(turn.feedback == 1, badge("Good answer", tone="success", icon="thumb-up")),
+            rx.cond(turn.feedback == -1, badge("Bad answer", tone="warn", icon="thumb-down")),
             rx.cond(turn.facts != "", rx.el.span(turn.facts, class_name="turn-facts")),
         ),
         rx.cond(remark, rx.el.blockquote(remark, class_name="remark")),

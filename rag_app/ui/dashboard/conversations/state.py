@@ -31,7 +31,7 @@ class ConversationsState(rx.State):
     status: str = ""
     query: str = ""
     with_previews: bool = False
-    is_filtered: bool = False
+    is_empty: bool = False
 
     @rx.event
     async def load(self) -> None:
@@ -161,7 +161,8 @@ async def _page(state: ConversationsState, owner_id: int, *, before: int | None)
     except NotFound:  # the knowledge base was deleted meanwhile
         state.chosen_kb, found = "", []
     state.has_more = len(found) > PAGE
-    state.is_filtered = bool(state.chosen_kb or state.status or state.query or state.with_previews)
+    is_filtered = bool(state.chosen_kb or state.status or state.query or state.with_previews)
+    state.is_empty = not (found or is_filtered or before)
     return _views(found[:PAGE])
 
 

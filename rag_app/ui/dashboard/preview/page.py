@@ -50,9 +50,7 @@ def _header() -> rx.Component:
             class_name="min-w-0 flex-1",
         ),
         chat_actions(PreviewState),
-        rx.cond(
-            PreviewState.kb_id > 0, share_button(kb_id=PreviewState.kb_id, name=PreviewState.kb_name)
-        ),
+        rx.cond(PreviewState.kb_id > 0, share_button(kb_id=PreviewState.kb_id, name=PreviewState.kb_name)),
         class_name="flex items-center gap-1 border-b border-line bg-surface px-2 py-2 sm:gap-2 sm:px-6",
     )
 

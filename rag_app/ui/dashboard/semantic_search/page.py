@@ -67,7 +67,13 @@ def _form() -> rx.Component:
             options=[(limit, f"{limit} passages") for limit in LIMITS],
             default_value=SearchState.limit,
         ),
-        button("Search", type="submit", icon="search", loading=SearchState.searching, class_name="min-h-[2.625rem]"),
+        button(
+            "Search",
+            type="submit",
+            icon="search",
+            loading=SearchState.searching,
+            class_name="min-h-[2.625rem]",
+        ),
         on_submit=SearchState.search,
         class_name="mb-6 flex flex-wrap items-end gap-3",
     )
@@ -81,8 +87,8 @@ def _results() -> rx.Component:
                 SearchState.passages,
                 rx.fragment(
                     rx.el.p(
-                        SearchState.passages.length(),
-                        " passages for “",
+                        SearchState.n_found,
+                        " for “",
                         rx.el.strong(SearchState.searched, class_name="font-medium text-ink"),
                         "” · ",
                         SearchState.timings,
@@ -104,7 +110,7 @@ def _results() -> rx.Component:
                     tone="accent",
                 ),
                 rx.el.p(
-                    "Try a whole question: passages are found even when they use other words for the same thing.",
+                    "Try a whole question: passages are found even when they use other words.",
                     class_name="text-muted",
                 ),
             ),
@@ -114,14 +120,15 @@ def _results() -> rx.Component:
     )
 
 
-def _passage(passage: rx.Var[FoundPassage]) -> rx.Component:
+def _passage(passage: FoundPassage) -> rx.Component:
     return rx.el.li(
         card(
             rx.el.div(
                 rx.el.span(passage.number, class_name="cite", aria_hidden="true"),
                 rx.el.div(
                     rx.el.h2(
-                        link(passage.document, href=passage.href), class_name="text-base [overflow-wrap:anywhere]"
+                        link(passage.document, href=passage.href),
+                        class_name="text-base [overflow-wrap:anywhere]",
                     ),
                     rx.cond(passage.place != "", rx.el.p(passage.place, class_name="text-sm text-muted")),
                     class_name="min-w-0",
@@ -143,13 +150,13 @@ def _passage(passage: rx.Var[FoundPassage]) -> rx.Component:
     )
 
 
-def _score(name: str, text: Text, percent: rx.Var[int]) -> rx.Component:
+def _score(name: str, text: Text, percent: int) -> rx.Component:
     return rx.el.div(
         rx.el.dt(name, class_name="sr-only"),
         rx.el.dd(
             rx.el.span(text),
             rx.el.span(
-                rx.el.span(style={"width": percent.to_string() + "%"}, class_name="bar-fill"),
+                rx.el.span(style={"width": f"{percent}%"}, class_name="bar-fill"),
                 aria_hidden="true",
                 class_name="bar",
             ),

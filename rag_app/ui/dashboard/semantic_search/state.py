@@ -19,6 +19,7 @@ class SearchState(rx.State):
     """The query and what it found; `searched` is empty before the first search."""
 
     passages: list[FoundPassage] = []  # noqa: RUF012 (a state copies its defaults)
+    n_found: str = ""
     searched: str = ""
     searching: bool = False
     timings: str = ""
@@ -62,6 +63,7 @@ class SearchState(rx.State):
         finally:
             self.searching = False
         self.passages = found_passages(found, query, kb_id=self._kb_id)
+        self.n_found = "1 passage" if len(self.passages) == 1 else f"{len(self.passages)} passages"
         self.searched, self.timings = query, timing_words(found.timings_ms)
 
 

@@ -1,7 +1,6 @@
 """Passages as a search shows them: what fits is marked, and every score is said in words."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 
@@ -97,7 +96,7 @@ def _words(scores: PassageScores) -> str:
     return f"{ordinal(scores.rank_by_words)} by words{bm25}"
 
 
-def _stems(query: str) -> Iterable[str]:
+def _stems(query: str) -> list[str]:
     """Patterns for the query's words, longest first so that none hides another."""
     patterns = set()
     for word in re.findall(r"\w+", text_for_words(query)):

@@ -16,7 +16,7 @@ from rag_app.ui.components import (
     link_button,
     switch,
 )
-from rag_app.ui.components.base import Text
+from rag_app.ui.components.base import Press, Text
 from rag_app.ui.components.button import Size, Variant
 from rag_app.ui.dashboard.sharing.state import ShareState
 
@@ -73,7 +73,7 @@ def _link() -> rx.Component:
                 class_name="size-40 rounded-control border border-line",
             ),
             rx.el.div(
-                rx.el.p("Point a phone's camera at the code to open the chat.", class_name="text-sm text-muted"),
+                rx.el.p("Point a phone at the code to open the chat.", class_name="text-sm text-muted"),
                 link_button(
                     "Open the chat",
                     href=ShareState.link.url,
@@ -99,7 +99,7 @@ def _link() -> rx.Component:
     )  # fmt: skip
 
 
-def _confirm(text: str, label: str, on_click: rx.EventHandler) -> rx.Component:
+def _confirm(text: str, label: str, on_click: Press) -> rx.Component:
     return banner(
         text,
         tone="warn",
