@@ -31,7 +31,7 @@ function copyCode(button) {
 }
 
 // An answer, sanitised by the server; a press on a citation tells the state its number.
-export function Prose({ html, onCite, className = "prose" }) {
+export function Prose({ html, onCite, className = "answer-text" }) {
   return h("div", {
     className,
     onClick: (event) => {

@@ -72,7 +72,7 @@ class PageTitle(rx.Component):
 
 def prose(html: Text, *, on_cite: OnCite | None = None, is_partial: bool = False) -> rx.Component:
     """Show an answer; `on_cite` receives the number of a citation that is pressed."""
-    class_name = "prose is-partial" if is_partial else "prose"
+    class_name = "answer-text is-partial" if is_partial else "answer-text"
     return Prose.create(html=html, on_cite=on_cite, class_name=class_name)
 
 

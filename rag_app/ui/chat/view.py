@@ -146,13 +146,18 @@ def passage_view(passage: CitedPassage, *, kb_id: int | None = None) -> PassageV
         document=citation.document_name,
         place=page_words(citation.page, passage.page_last),
         heading=passage.heading,
-        before=_ending(passage.before),
-        head=passage.content[:at] if is_found else passage.content,
-        quote=citation.quote if is_found else "",
-        tail=passage.content[end:] if is_found else "",
-        after=_beginning(passage.after),
+        before=_ending(readable(passage.before)),
+        head=readable(passage.content[:at] if is_found else passage.content),
+        quote=readable(citation.quote) if is_found else "",
+        tail=readable(passage.content[end:]) if is_found else "",
+        after=_beginning(readable(passage.after)),
         href=href if kb_id is not None else "",
     )
+
+
+def readable(text: str) -> str:
+    """A passage without the signs that make headings and bold words of Markdown."""
+    return re.sub(r"^#{1,6} +|\*\*(?=\S)|(?<=\S)\*\*", "", text, flags=re.MULTILINE)
 
 
 def page_words(first: int | None, last: int | None = None) -> str:
