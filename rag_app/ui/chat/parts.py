@@ -154,7 +154,7 @@ def _turn(state: type[ChatState], turn: Turn, at: int) -> rx.Component:
         answer(
             state,
             turn,
-            rx.cond(turn.answer_id > 0, _judge(state, turn)),
+            rx.cond(turn.html != "", _judge(state, turn)),
             rx.cond(
                 can_retry,
                 rx.cond(
@@ -266,10 +266,7 @@ def _source(state: type[CitationState], turn: Turn, source: SourceView) -> rx.Co
 
 def _judge(state: type[ChatState], turn: Turn) -> rx.Component:
     return rx.fragment(
-        rx.cond(
-            turn.text != "",
-            copy_button(text=turn.text, label="Copy answer", icon_only=True, variant="ghost"),
-        ),
+        copy_button(text=turn.text, label="Copy answer", icon_only=True, variant="ghost"),
         _thumb(state, turn, "thumb-up", "Good answer", 1),
         _thumb(state, turn, "thumb-down", "Bad answer", -1),
     )

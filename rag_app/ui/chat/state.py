@@ -250,7 +250,7 @@ def show_nothing(state: ChatState) -> None:
 async def show_conversation(state: ChatState, conversation_id: int, asker: Asker) -> None:
     """Show a stored conversation. Raises NotFound."""
     conversation, messages = await services().conversations.read(conversation_id, asker=asker)
-    shown = await asyncio.to_thread(turns, messages)
+    shown = await asyncio.to_thread(turns, messages, for_owner=asker.owner_id is not None)
     state.conversation_id, state.turns = conversation.id, shown
     state.closed = conversation.status == "closed"
 
@@ -299,7 +299,7 @@ async def _last_turn(conversation_id: int, answer: Growing, asker: Asker) -> Tur
     found = await _quietly(services().conversations.read(conversation_id, asker=asker, limit=2))
     if found is None:
         return None
-    shown = turns(found[1], reason=answer.reason)
+    shown = turns(found[1], for_owner=asker.owner_id is not None, reason=answer.reason)
     return shown[-1] if shown else None
 
 

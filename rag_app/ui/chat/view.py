@@ -20,6 +20,9 @@ from rag_app.ui.chat.rendering import answer_html
 
 AROUND = 600  # characters shown before and after a passage
 
+UNANSWERED = "This question was not answered."
+FOR_VISITORS = "This question could not be answered just now. Please try again later."
+
 
 @dataclass(frozen=True)
 class SourceView:
@@ -111,16 +114,21 @@ def grown(answer: Growing, events: Iterable[AnswerEvent]) -> Growing:
     return answer
 
 
-def turns(messages: Sequence[Message], *, reason: str = "") -> list[Turn]:
-    """Messages as turns, oldest first; `reason` is why the last question has no stored answer."""
+def turns(messages: Sequence[Message], *, for_owner: bool, reason: str = "") -> list[Turn]:
+    """Messages as turns, oldest first.
+
+    Args:
+        for_owner: failures are told in full; a visitor cannot mend a wrong key and need not know of it.
+        reason: why the last question has no stored answer.
+    """
     found: list[Turn] = []
     for message in messages:
         if message.sender == "user":
             found.append(Turn(message.id, message.content, state="failed", asked_at=_time(message)))
         elif found and not found[-1].answer_id:
-            found[-1] = _answered(found[-1], message)
+            found[-1] = _answered(found[-1], message, for_owner=for_owner)
     if found and not found[-1].answer_id:
-        found[-1] = replace(found[-1], reason=reason or "This question was not answered.")
+        found[-1] = replace(found[-1], reason=(reason if for_owner else "") or UNANSWERED)
     return found
 
 
@@ -177,11 +185,12 @@ def grounding_words(details: dict[str, Any]) -> str:
     return f"{supported} of {total} {sentences} supported by sources"
 
 
-def _answered(turn: Turn, message: Message) -> Turn:
+def _answered(turn: Turn, message: Message, *, for_owner: bool) -> Turn:
     labels = {c.marker: _place(c.document_name, page_words(c.page)) for c in message.citations}
     details = message.metadata
     model = str(details.get("model") or "")
-    shown = [grounding_words(details) if message.citations else "", model]
+    is_complete = message.status == "complete"
+    facts = [grounding_words(details) if message.citations else "", model] if is_complete else []
     return replace(
         turn,
         answer_id=message.id,
@@ -189,10 +198,16 @@ def _answered(turn: Turn, message: Message) -> Turn:
         text=message.content,
         sources=[_source(citation) for citation in message.citations],
         state=message.status,
-        reason=str(details.get("reason") or "") if message.status != "complete" else "",
+        reason="" if is_complete else _reason(message, for_owner=for_owner),
         feedback=message.feedback or 0,
-        facts=" · ".join(part for part in shown if part),
+        facts=" · ".join(part for part in facts if part),
     )
+
+
+def _reason(message: Message, *, for_owner: bool) -> str:
+    if message.status == "failed" and not for_owner:
+        return FOR_VISITORS
+    return str(message.metadata.get("reason") or "")
 
 
 def _source(citation: Citation) -> SourceView:

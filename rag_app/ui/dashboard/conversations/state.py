@@ -176,7 +176,7 @@ async def _read(state: ConversationState, conversation_id: int, owner_id: int) -
     )
     state.conversation_id, state._kb_id = conversation.id, conversation.kb_id
     [state.conversation] = _views([conversation])
-    state.turns = turns(messages)
+    state.turns = turns(messages, for_owner=True)
     state.remarks = {str(m.id): m.feedback_reason for m in messages if m.feedback_reason}
 
 
