@@ -10,6 +10,8 @@ SEARCH = "/search"
 KNOWLEDGE_BASE = "/knowledge"
 DOCUMENT = "/knowledge/document/[doc]"
 SETTINGS = "/settings"
+CHAT = "/chat"  # /chat/7: an owner tries knowledge base 7
+SHARED_CHAT = "/s"  # /s/<slug>: anyone with the link
 
 # Answered by FastAPI, so links need `leaves_app=True` and forms `native_form`.
 AUTH_LOGIN = "/auth/login"

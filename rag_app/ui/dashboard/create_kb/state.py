@@ -34,8 +34,8 @@ class CreateKbState(rx.State):
     errors: KbErrors = KbErrors()
     provider: str = ""
     model: str = ""
-    providers: list[ProviderOption] = []  # noqa: RUF012 (a state copies its defaults)
-    models: list[tuple[str, str]] = []  # noqa: RUF012
+    providers: list[ProviderOption] = []
+    models: list[tuple[str, str]] = []
     is_saving: bool = False
 
     @rx.event

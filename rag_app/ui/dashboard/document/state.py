@@ -34,11 +34,11 @@ class DocumentState(rx.State):
     is_missing: bool = False
     tab: str = "text"
 
-    parts: list[TextPart] = []  # noqa: RUF012 (a state copies its defaults)
+    parts: list[TextPart] = []
     has_earlier_text: bool = False
     has_later_text: bool = False
 
-    chunks: list[ChunkView] = []  # noqa: RUF012
+    chunks: list[ChunkView] = []
     has_earlier_chunks: bool = False
     has_later_chunks: bool = False
 

@@ -44,7 +44,7 @@ class KnowledgeBaseState(rx.State):
 
     summary: Summary = Summary()
     batch: Batch = Batch()
-    rows: list[DocumentRow] = []  # noqa: RUF012 (a state copies its defaults)
+    rows: list[DocumentRow] = []
     has_older: bool = False
     has_newer: bool = False
     is_loading: bool = True
@@ -52,12 +52,12 @@ class KnowledgeBaseState(rx.State):
     name: str = ""
     n_resets: int = 0
     hint: str = ""
-    duplicates: list[str] = []  # noqa: RUF012
+    duplicates: list[str] = []
 
     deleting_id: int = 0
     deleting_name: str = ""
 
-    _newer: list[int] = []  # noqa: RUF012 (where the pages begin that were left for older ones)
+    _newer: list[int] = []
     _before: int = 0
     _watcher: int = 0  # the one background event that looks now
     _n_watchers: int = 0

@@ -19,9 +19,9 @@ PAGE = 50
 class MyKnowledgeBasesState(rx.State):
     """The cards, in two sections, and the one that is about to be deleted."""
 
-    active: list[KbCard] = []  # noqa: RUF012 (a state copies its defaults)
-    archived: list[KbCard] = []  # noqa: RUF012
-    tasks: list[Task] = []  # noqa: RUF012
+    active: list[KbCard] = []
+    archived: list[KbCard] = []
+    tasks: list[Task] = []
     calm: str = ""
     has_any: bool = False
     has_more: bool = False

@@ -27,9 +27,9 @@ class SettingsState(rx.State):
 
     name: str = ""
     errors: Errors = Errors()
-    sign_ins: list[SignInView] = []  # noqa: RUF012 (a state copies its defaults)
+    sign_ins: list[SignInView] = []
     is_elsewhere: bool = False
-    providers: list[ProviderView] = []  # noqa: RUF012
+    providers: list[ProviderView] = []
     n_password_changes: int = 0
     is_loading: bool = True
     is_changing_password: bool = False

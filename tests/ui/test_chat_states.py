@@ -1,0 +1,1 @@
+"""States of chats, conversations, sharing and search, without a browser."""
