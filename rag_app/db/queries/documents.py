@@ -322,13 +322,14 @@ async def keep_embeddings(
     model_id: int,
     vectors: dict[bytes, str],
 ) -> None:
-    """Keep a finished batch, so that a crash does not cost it again."""
+    """Keep a finished batch, so that a crash does not cost it again; nothing for a deleted document."""
     await session.exec(
         sa.text("""
             INSERT INTO pending_embeddings (document_id, model_id, content_hash, embedding)
             SELECT d.id, :model_id, v.hash, v.vector::halfvec
             FROM documents d, unnest(CAST(:hashes AS bytea[]), CAST(:vectors AS text[])) AS v(hash, vector)
             WHERE d.id = :document_id AND d.kb_id = :kb_id
+            FOR KEY SHARE OF d
             ON CONFLICT DO NOTHING
         """),
         params={

@@ -24,6 +24,7 @@ from rag_app.ui.dashboard.create_kb.state import CreateKbState
 from rag_app.ui.dashboard.frame import frame
 from rag_app.ui.dashboard.my_knowledge_bases.state import MyKnowledgeBasesState
 from rag_app.ui.dashboard.my_knowledge_bases.view import KbCard, Task
+from rag_app.ui.dashboard.sharing.dialog import share_button
 
 TITLE = "My Knowledge Bases · Simple RAG"
 GRID = "grid gap-4 sm:grid-cols-2"
@@ -118,16 +119,9 @@ def _kb_card(kb: KbCard) -> rx.Component:
                 "Add documents", href=kb.documents_href, icon="upload", variant="secondary", size="sm"
             ),
             link_button("Try the chat", href=kb.chat_href, icon="chat", variant="secondary", size="sm"),
-            _share(kb),
+            share_button(kb_id=kb.id, name=kb.name, variant="ghost", size="sm"),
             class_name="mt-auto flex flex-wrap gap-2 pt-1",
-        ),
-        class_name="flex flex-col gap-3",
-    )
-
-
-def _share(kb: KbCard) -> rx.Component:
-    """Where a knowledge base is shared from its card."""
-    return link_button("Share", href=kb.chat_href, icon="share", variant="ghost", size="sm")
+    b.chat_href, icon="share", variant="ghost", size="sm")
 
 
 def _menu(kb: KbCard, aside: rx.Component) -> rx.Component:
