@@ -63,7 +63,6 @@ def create_engine(dsn: str, *, pool_size: int = 10) -> AsyncEngine:
         pool_timeout=POOL_TIMEOUT_S,
         pool_pre_ping=True,
         pool_recycle=1800,
-        hide_parameters=True,  # errors are logged, and these are texts of people
         connect_args=TCP_OPTIONS | {"options": CONNECTION_OPTIONS, "connect_timeout": CONNECT_TIMEOUT_S},
     )
     event.listen(engine.sync_engine, "handle_error", _say_what_is_gone)

@@ -121,7 +121,9 @@ def _kb_card(kb: KbCard) -> rx.Component:
             link_button("Try the chat", href=kb.chat_href, icon="chat", variant="secondary", size="sm"),
             share_button(kb_id=kb.id, name=kb.name, variant="ghost", size="sm"),
             class_name="mt-auto flex flex-wrap gap-2 pt-1",
-    b.chat_href, icon="share", variant="ghost", size="sm")
+        ),
+        class_name="flex flex-col gap-3",
+    )
 
 
 def _menu(kb: KbCard, aside: rx.Component) -> rx.Component:
