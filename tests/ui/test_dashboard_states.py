@@ -82,6 +82,10 @@ async def test_archived_one_moves_to_its_own_section_and_back(owner, open_tab):
     )
     assert state.tasks == []
 
+    tab = await state.get_state(CurrentKbState)
+    await happens(CurrentKbState.load.fn(tab))
+    assert (tab.options, tab.kb_id) == ([], 0)
+
     await happens(MyKnowledgeBasesState.bring_back.fn(state, kb["id"]))
     await happens(MyKnowledgeBasesState.load.fn(state))
     assert [card.name for card in state.active] == ["Handbook"]

@@ -17,7 +17,7 @@ MAX_LISTED = 200
 
 
 class CurrentKbState(rx.State):
-    """The choice; `kb_id` is 0 while the owner has no knowledge base."""
+    """The choice among those in use; `kb_id` is 0 while the owner has none."""
 
     options: list[tuple[str, str]] = []
     kb_id: int = 0
@@ -32,7 +32,7 @@ class CurrentKbState(rx.State):
             owner_id = await current_owner(self)
         except NotSignedIn:  # AccountState leads to the log-in page
             return
-        found = await services().knowledge_bases.list_of(owner_id, limit=MAX_LISTED)
+        found = await services().knowledge_bases.list_of(owner_id, limit=MAX_LISTED, include_archived=False)
         self.options = [(str(kb.id), kb.name) for kb in found]
         wishes = [self.router.url.query_parameters.get("kb", ""), str(self.kb_id), self.remembered]
         known = [kb_id for kb_id, _ in self.options]

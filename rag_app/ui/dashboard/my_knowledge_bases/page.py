@@ -86,7 +86,7 @@ def _task(task: Task) -> rx.Component:
             icon(task.icon),
             class_name=f"tone-{task.tone} grid size-8 flex-none place-items-center rounded-full",
         ),
-        rx.el.span(task.text, class_name="min-w-0 flex-1"),
+        rx.el.span(task.text, class_name="min-w-0 flex-1 max-sm:basis-[calc(100%-3rem)]"),
         link_button(task.action, href=task.href, variant="secondary", size="sm", class_name="max-sm:ml-11"),
         class_name="flex items-center gap-3 px-4 py-3 max-sm:flex-wrap",
     )

@@ -114,4 +114,4 @@ async def _set_active(state: MyKnowledgeBasesState, kb_id: int, is_active: bool)
         as_id(kb_id), owner_id=owner_id, changes={"is_active": is_active}
     )
     done = "is in use again." if is_active else "was archived. You can bring it back at any time."
-    return [notify(f"“{changed.name}” {done}"), MyKnowledgeBasesState.load]
+    return [notify(f"“{changed.name}” {done}"), CurrentKbState.load, MyKnowledgeBasesState.load]

@@ -34,7 +34,6 @@ _SYSTEMS = (
 class SignInView:
     """One place the person is signed in."""
 
-    id: str
     device: str
     icon: str
     seen: str
@@ -65,7 +64,6 @@ def sign_in_views(found: Iterable[OpenSignIn], *, now: datetime | None = None) -
     """Show sign-ins."""
     return [
         SignInView(
-            id=str(sign_in.id),
             device=device(sign_in.user_agent, is_program=sign_in.kind == "program"),
             icon="code" if sign_in.kind == "program" else "monitor",
             seen=f"Last used {ago(sign_in.last_seen_at, now=now)}; since {ago(sign_in.created_at, now=now)}",
