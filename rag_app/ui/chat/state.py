@@ -96,19 +96,16 @@ class ChatState(CitationState, mixin=True):
         question = text_of(form, "question")
         if not question:
             return
-        asker = await self._asker()
-        async with self:
-            run = begin(self, question)
-        if run is None:
-            return
         try:
+            asker = await self._asker()
             conversation_id = self.conversation_id or (await self._begin()).id
         except RagAppError:
-            async with self:
-                end(self, run)
-                self.draft = question
+            await give_back(self, question)
             raise
         async with self:
+            run = begin(self, question)
+            if run is None:
+                return
             self.conversation_id = conversation_id
         events = services().chat.answer(question, conversation_id=conversation_id, asker=asker)
         await follow(self, events, run, asker)
@@ -219,6 +216,13 @@ def begin(state: ChatState, question: str) -> int | None:
     state.reason_for = 0
     show(state, SEARCHING)
     return state._run
+
+
+async def give_back(state: ChatState, question: str) -> None:
+    """Put a question that could not be sent into the field again; only a change is noticed there."""
+    for draft in ("", question):
+        async with state:
+            state.draft = draft
 
 
 def is_answering(state: ChatState) -> bool:
