@@ -15,7 +15,7 @@ from reflex.event import EventSpec
 
 from rag_app.bootstrap import services
 from rag_app.domain.conversations import AnswerEvent, Conversation
-from rag_app.errors import Conflict, InvalidInput, NotFound, RagAppError
+from rag_app.errors import InvalidInput, NotFound, RagAppError
 from rag_app.services.chat import Asker
 from rag_app.ui.chat.rendering import plain_text
 from rag_app.ui.chat.streaming import Audience, batches
@@ -96,19 +96,16 @@ class ChatState(CitationState, mixin=True):
         question = text_of(form, "question")
         if not question:
             return
-        asker = await self._asker()
-        async with self:
-            run = begin(self, question)
-        if run is None:
-            return
         try:
+            asker = await self._asker()
             conversation_id = self.conversation_id or (await self._begin()).id
         except RagAppError:
-            async with self:
-                end(self, run)
-                self.draft = question
+            await give_back(self, question)
             raise
         async with self:
+            run = begin(self, question)
+            if run is None:
+                return
             self.conversation_id = conversation_id
         events = services().chat.answer(question, conversation_id=conversation_id, asker=asker)
         await follow(self, events, run, asker)
@@ -221,6 +218,13 @@ def begin(state: ChatState, question: str) -> int | None:
     return state._run
 
 
+async def give_back(state: ChatState, question: str) -> None:
+    """Put a question that could not be sent into the field again; only a change is noticed there."""
+    for draft in ("", question):
+        async with state:
+            state.draft = draft
+
+
 def is_answering(state: ChatState) -> bool:
     """Whether an answer is being made, by a process that still lives."""
     return state.answering and time.time() - state._moved_at < LOST_AFTER_S
@@ -272,17 +276,15 @@ async def follow(state: ChatState, events: AsyncGenerator[AnswerEvent], run: int
                     is_over = state.stopping
                 if is_over or audience.has_left():
                     break
-    except Conflict:
-        async with state:
-            state.closed = True
-        raise
     finally:
         await _settle(state, run, answer, asker)
 
 
 async def _settle(state: ChatState, run: int, answer: Growing, asker: Asker) -> None:
-    last = await _last_turn(state.conversation_id, answer, asker)
+    read = services().conversations.read(state.conversation_id, asker=asker, limit=2)
+    conversation, messages = await _quietly(read) or (None, [])
     past = past_conversations(await _quietly(state._earlier()) or [])
+    last = next(reversed(turns(messages, for_owner=asker.owner_id is not None, reason=answer.reason)), None)
     async with state:
         if state._run != run:
             return
@@ -292,15 +294,8 @@ async def _settle(state: ChatState, run: int, answer: Growing, asker: Asker) -> 
             state.turns = [*state.turns, last]
             state.announcement = f"Answer: {plain_text(last.html)}" if last.html else last.reason
         state.past = past
+        state.closed = conversation is not None and conversation.status == "closed"
         end(state, run)
-
-
-async def _last_turn(conversation_id: int, answer: Growing, asker: Asker) -> Turn | None:
-    found = await _quietly(services().conversations.read(conversation_id, asker=asker, limit=2))
-    if found is None:
-        return None
-    shown = turns(found[1], for_owner=asker.owner_id is not None, reason=answer.reason)
-    return shown[-1] if shown else None
 
 
 async def _quietly(reading: Any) -> Any:

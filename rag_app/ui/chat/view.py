@@ -144,7 +144,7 @@ def past_conversations(found: Iterable[Conversation]) -> list[PastConversation]:
 
 def passage_view(passage: CitedPassage, *, kb_id: int | None = None) -> PassageView:
     """A cited passage with its quote cut out; `kb_id` lets its owner go on to the document."""
-    citation = passage.citation
+    citation, heading = passage.citation, passage.heading
     at = passage.content.find(citation.quote) if citation.quote else -1
     end = at + len(citation.quote)
     is_found = at >= 0
@@ -153,9 +153,9 @@ def passage_view(passage: CitedPassage, *, kb_id: int | None = None) -> PassageV
         marker=citation.marker,
         document=citation.document_name,
         place=page_words(citation.page, passage.page_last),
-        heading=passage.heading,
+        heading=heading,
         before=_ending(readable(passage.before)),
-        head=readable(passage.content[:at] if is_found else passage.content),
+        head=without_heading(readable(passage.content[:at] if is_found else passage.content), heading),
         quote=readable(citation.quote) if is_found else "",
         tail=readable(passage.content[end:]) if is_found else "",
         after=_beginning(readable(passage.after)),
@@ -166,6 +166,13 @@ def passage_view(passage: CitedPassage, *, kb_id: int | None = None) -> PassageV
 def readable(text: str) -> str:
     """A passage without the signs that make headings and bold words of Markdown."""
     return re.sub(r"^#{1,6} +|\*\*(?=\S)|(?<=\S)\*\*", "", text, flags=re.MULTILINE)
+
+
+def without_heading(text: str, heading: str) -> str:
+    """The text without its first line, where that only repeats the heading shown above it."""
+    first, _, rest = text.lstrip().partition("\n")
+    is_repeated = first.strip() and heading.endswith(first.strip())
+    return rest.lstrip("\n") if is_repeated else text
 
 
 def page_words(first: int | None, last: int | None = None) -> str:

@@ -51,14 +51,14 @@ def _filters() -> rx.Component:
                 label="Search in conversations",
                 type="search",
                 hide_label=True,
-                placeholder="Search what was said, names, addresses",
+                placeholder="What was said, or by whom",
                 default_value=ConversationsState.query,
                 max_length=200,
                 key=ConversationsState.query,
             ),
             button("Search", type="submit", variant="secondary", icon="search"),
             on_submit=ConversationsState.search,
-            class_name="grid min-w-0 flex-[2_1_18rem] grid-cols-[minmax(0,1fr)_auto] gap-2",
+            class_name="grid min-w-0 flex-[2_1_16rem] grid-cols-[minmax(0,1fr)_auto] gap-2",
         ),
         rx.el.div(
             rx.el.label("Knowledge base", html_for="filter-kb", class_name="sr-only"),
@@ -70,7 +70,7 @@ def _filters() -> rx.Component:
                 on_change=ConversationsState.filter_kb,
                 class_name="control",
             ),
-            class_name="flex-[1_1_11rem]",
+            class_name="flex-[1_1_13rem]",
         ),
         rx.el.div(
             select(
@@ -82,7 +82,7 @@ def _filters() -> rx.Component:
                 value=ConversationsState.status,
                 on_change=ConversationsState.filter_status,
             ),
-            class_name="flex-[1_1_9rem]",
+            class_name="flex-[1_1_11rem]",
         ),
         checkbox(
             name="previews",

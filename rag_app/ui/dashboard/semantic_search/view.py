@@ -6,7 +6,7 @@ from html import escape
 
 from rag_app.domain.retrieval import Passage, PassageScores, Retrieval
 from rag_app.rag.words import text_for_words
-from rag_app.ui.chat.view import page_words, readable
+from rag_app.ui.chat.view import page_words, readable, without_heading
 
 MIN_STEM = 4  # letters; shorter beginnings fit too many words
 ENDING = 2  # letters of a word that its other forms may not share
@@ -71,7 +71,7 @@ def _found(number: int, passage: Passage, query: str, *, best_words: float, kb_i
         number=number,
         document=passage.document_name,
         place=" · ".join(part for part in place if part),
-        html=marked(readable(passage.content), query),
+        html=marked(without_heading(readable(passage.content), passage.heading), query),
         meaning=_meaning(scores),
         words=_words(scores),
         fused=f"fused {scores.fused:.2f}",
