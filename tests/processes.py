@@ -17,7 +17,7 @@ import httpx2
 T = TypeVar("T")
 
 ROOT = Path(__file__).parents[1]
-STALLED_AFTER_S = 3.0  # so that a test need not wait for half a minute
+STALLED_AFTER_S = 6.0  # so that a test need not wait for half a minute
 
 
 @dataclass
