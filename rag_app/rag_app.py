@@ -18,8 +18,26 @@ from rag_app.settings import settings
 from rag_app.ui import routes
 from rag_app.ui.app import create_app
 from rag_app.ui.build import ROOT
+from rag_app.ui.dashboard.conversations import page as conversations
+from rag_app.ui.dashboard.conversations import reader
+from rag_app.ui.dashboard.conversations.state import ConversationsState, ConversationState
+from rag_app.ui.dashboard.document import page as document
+from rag_app.ui.dashboard.document.state import DocumentState
+from rag_app.ui.dashboard.frame import OPEN
+from rag_app.ui.dashboard.knowledge_base import page as knowledge_base
+from rag_app.ui.dashboard.knowledge_base.state import KnowledgeBaseState
+from rag_app.ui.dashboard.my_knowledge_bases import page as my_knowledge_bases
+from rag_app.ui.dashboard.my_knowledge_bases.state import MyKnowledgeBasesState
+from rag_app.ui.dashboard.preview import page as preview
+from rag_app.ui.dashboard.preview.state import PreviewState
+from rag_app.ui.dashboard.semantic_search import page as semantic_search
+from rag_app.ui.dashboard.semantic_search.state import SearchState
+from rag_app.ui.dashboard.settings import page as settings_tab
+from rag_app.ui.dashboard.settings.state import SettingsState
 from rag_app.ui.landing import page as landing
 from rag_app.ui.public import not_found_page
+from rag_app.ui.shared_chat import page as shared_chat
+from rag_app.ui.shared_chat.state import VisitState
 from rag_app.ui.sign_in import page as sign_in
 from rag_app.ui.sign_in.state import SignInState
 from rag_app.ui.tab_tokens import TabTokens
@@ -39,6 +57,61 @@ app.add_page(
     title=sign_in.REGISTER_TITLE,
     description=sign_in.REGISTER_DESCRIPTION,
     on_load=SignInState.open,
+)
+app.add_page(
+    my_knowledge_bases.my_knowledge_bases_page,
+    route=routes.KNOWLEDGE_BASES,
+    title=my_knowledge_bases.TITLE,
+    on_load=[*OPEN, MyKnowledgeBasesState.load],
+)
+app.add_page(
+    knowledge_base.knowledge_base_page,
+    route=routes.KNOWLEDGE_BASE,
+    title=knowledge_base.TITLE,
+    on_load=[*OPEN, KnowledgeBaseState.load],
+)
+app.add_page(
+    document.document_page,
+    route=routes.DOCUMENT,
+    title=document.TITLE,
+    on_load=[*OPEN, DocumentState.load],
+)
+app.add_page(
+    settings_tab.settings_page,
+    route=routes.SETTINGS,
+    title=settings_tab.TITLE,
+    on_load=[*OPEN, SettingsState.load],
+)
+app.add_page(
+    shared_chat.shared_chat_page,
+    route=f"{routes.SHARED_CHAT}/[slug]",
+    title=shared_chat.TITLE,
+    description=shared_chat.DESCRIPTION,
+    on_load=VisitState.open,
+)
+app.add_page(
+    preview.preview_page,
+    route=f"{routes.CHAT}/[kb]",
+    title=preview.TITLE,
+    on_load=[*OPEN, PreviewState.open],
+)
+app.add_page(
+    conversations.conversations_page,
+    route=routes.CONVERSATIONS,
+    title=conversations.TITLE,
+    on_load=[*OPEN, ConversationsState.load],
+)
+app.add_page(
+    reader.conversation_page,
+    route=f"{routes.CONVERSATIONS}/[number]",
+    title=reader.TITLE,
+    on_load=[*OPEN, ConversationState.open],
+)
+app.add_page(
+    semantic_search.search_page,
+    route=routes.SEARCH,
+    title=semantic_search.TITLE,
+    on_load=[*OPEN, SearchState.load],
 )
 app.add_page(
     not_found_page,

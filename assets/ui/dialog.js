@@ -2,6 +2,8 @@
 // Escape and gives the focus back, all without a library.
 import { createElement as h, useEffect, useId, useRef, useState } from "react";
 
+const FIRST_FIELD = ".dialog-body :is(input, select, textarea):not([type=hidden], :disabled)";
+
 function CloseButton({ onClick, className = "" }) {
   return h(
     "button",
@@ -15,7 +17,10 @@ export function Dialog({ open, onClose, title, description, wide, children }) {
   const id = useId();
   useEffect(() => {
     const dialog = ref.current;
-    if (open && !dialog.open) dialog.showModal();
+    if (open && !dialog.open) {
+      dialog.showModal();
+      dialog.querySelector(FIRST_FIELD)?.focus(); // else the focus would be on the cross
+    }
     if (!open && dialog.open) dialog.close();
   }, [open]);
   const close = () => onClose?.();
@@ -46,7 +51,7 @@ export function Dialog({ open, onClose, title, description, wide, children }) {
   );
 }
 
-// Navigation that slides in on phones; following a link closes it.
+// Navigation that slides in on phones; following a link or choosing from a list closes it.
 export function Drawer({ label, children }) {
   const ref = useRef(null);
   const close = () => ref.current?.close();
@@ -65,6 +70,7 @@ export function Drawer({ label, children }) {
         className: "drawer",
         "aria-label": label,
         onClick: (event) => (event.target === ref.current || event.target.closest("a")) && close(),
+        onChange: close,
       },
       children,
       h(CloseButton, { onClick: close, className: "drawer-close" }),
@@ -83,7 +89,7 @@ export function ConfirmByName({ name, confirmLabel, busy, onConfirm, onCancel })
       className: "flex flex-col gap-4",
       onSubmit: (event) => {
         event.preventDefault();
-        if (matches && !busy) onConfirm?.();
+        if (matches && !busy) onConfirm?.(typed);
       },
     },
     h(

@@ -2,6 +2,8 @@
 import { createElement as h, useId, useRef, useState } from "react";
 
 const AT_ONCE = 3;
+const STORED = new Set(["done", "duplicate"]);
+const WORDS = { waiting: "Waiting", done: "Uploaded", duplicate: "Already here", failed: "Not uploaded" };
 
 function send(file, { url, field, onProgress }) {
   return new Promise((resolve, reject) => {
@@ -11,12 +13,21 @@ function send(file, { url, field, onProgress }) {
     request.open("POST", url);
     request.upload.onprogress = (event) => event.lengthComputable && onProgress(event.loaded / event.total);
     request.onload = () => {
-      if (request.status < 300) return resolve();
+      if (request.status < 300) return resolve(isDuplicate(request));
       reject(new Error(reason(request)));
     };
     request.onerror = () => reject(new Error("The connection was lost. Please try again."));
     request.send(body);
   });
+}
+
+// One file was sent, so the answer holds one job.
+function isDuplicate(request) {
+  try {
+    return JSON.parse(request.responseText).jobs[0].is_duplicate === true;
+  } catch {
+    return false;
+  }
 }
 
 function reason(request) {
@@ -27,6 +38,19 @@ function reason(request) {
     // Not our server's answer: a proxy's page, say.
   }
   return request.status === 413 ? "This file is too large." : `The server refused this file (${request.status}).`;
+}
+
+function summary(uploads) {
+  const count = (...states) => uploads.filter(({ state }) => states.includes(state)).length;
+  const left = count("waiting", "sending");
+  const parts = [
+    [left, `uploading ${uploads.length - left + 1} of ${uploads.length}`],
+    [count("done"), `${count("done")} uploaded`],
+    [count("duplicate"), `${count("duplicate")} already here`],
+    [count("failed"), `${count("failed")} not uploaded`],
+  ];
+  const said = parts.filter(([n]) => n).map(([, words]) => words).join(", ");
+  return said.charAt(0).toUpperCase() + said.slice(1);
 }
 
 export function DropZone({ url, field = "files", accept, title, hint, disabled, onUploaded, onFailed }) {
@@ -40,7 +64,7 @@ export function DropZone({ url, field = "files", accept, title, hint, disabled, 
   const add = async (files) => {
     const batch = [...files].map((file) => ({ file, key: ++count.current, name: file.name, share: 0, state: "waiting", error: "" }));
     if (!batch.length || disabled) return;
-    setUploads((all) => [...all.filter(({ state }) => state !== "done"), ...batch]);
+    setUploads((all) => [...all.filter(({ state }) => !STORED.has(state)), ...batch]);
     const queue = [...batch];
     let stored = 0;
     const worker = async () => {
@@ -48,10 +72,10 @@ export function DropZone({ url, field = "files", accept, title, hint, disabled, 
         const { key, file } = next;
         change(key, { state: "sending" });
         try {
-          await send(file, { url, field, onProgress: (share) => change(key, { share }) });
+          const duplicate = await send(file, { url, field, onProgress: (share) => change(key, { share }) });
           stored += 1;
-          change(key, { state: "done", share: 1 });
-          onUploaded?.(file.name);
+          change(key, { state: duplicate ? "duplicate" : "done", share: 1 });
+          onUploaded?.(file.name, duplicate);
         } catch (error) {
           change(key, { state: "failed", error: error.message });
           onFailed?.(file.name, error.message);
@@ -97,6 +121,7 @@ export function DropZone({ url, field = "files", accept, title, hint, disabled, 
         },
       }),
     ),
+    uploads.length > 0 && h("p", { role: "status", className: "uploads-summary" }, summary(uploads)),
     uploads.length > 0 &&
       h(
         "ul",
@@ -106,10 +131,10 @@ export function DropZone({ url, field = "files", accept, title, hint, disabled, 
             "li",
             { key, className: "upload" },
             h("span", { title: name }, name),
-            h("span", { role: "status" }, { waiting: "Waiting", done: "Uploaded", failed: "Failed" }[state] ?? `${Math.round(share * 100)} %`),
+            h("span", null, WORDS[state] ?? `${Math.round(share * 100)} %`),
             state === "failed"
               ? h("p", { className: "field-error" }, error)
-              : h("progress", { className: "progress", "aria-label": `Uploading ${name}`, value: share, max: 1 }),
+              : !STORED.has(state) && h("progress", { className: "progress", "aria-label": `Uploading ${name}`, value: share, max: 1 }),
           ),
         ),
       ),

@@ -36,6 +36,18 @@ class SignIn:
 
 
 @dataclass(frozen=True)
+class OpenSignIn:
+    """A sign-in that holds, as its person sees it in a list; `is_current` for the one that asks."""
+
+    id: UUID
+    kind: Literal["browser", "program"]
+    user_agent: str
+    created_at: datetime
+    last_seen_at: datetime
+    is_current: bool
+
+
+@dataclass(frozen=True)
 class Tokens:
     """What a program gets when it signs in; both are shown once and stored hashed or not at all."""
 

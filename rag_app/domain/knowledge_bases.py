@@ -115,6 +115,16 @@ class StoredPage:
 
 
 @dataclass(frozen=True)
+class PagePart:
+    """A piece of a page's text, small enough to be shown; `part` counts from 0 within its page."""
+
+    position: int
+    number: int | None
+    part: int
+    text: str
+
+
+@dataclass(frozen=True)
 class ShareLink:
     """The public address of a knowledge base; `slug` is random, 128 bits."""
 

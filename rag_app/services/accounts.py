@@ -16,7 +16,7 @@ from email_validator import EmailNotValidError, validate_email
 from rag_app.crypto import AccessTokens, hash_token, new_token
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import accounts
-from rag_app.domain.accounts import SignIn, Tokens, User
+from rag_app.domain.accounts import OpenSignIn, SignIn, Tokens, User
 from rag_app.errors import InvalidInput, LimitReached, NotAllowed, NotSignedIn
 from rag_app.services.passwords import MAX_CHARACTERS, MIN_CHARACTERS, TOO_COMMON, Passwords
 from rag_app.services.rate_limits import RateLimits
@@ -238,6 +238,12 @@ class AccountService:
         async with self.sessions.begin() as session:
             await accounts.rename(session, user_id=sign_in.user.id, name=cleaned)
         return cleaned
+
+    async def sign_ins(self, sign_in: SignIn) -> list[OpenSignIn]:
+        """Where the person is signed in, at most 50 places, last seen first."""
+        async with self.sessions() as session:
+            found = await accounts.open_sign_ins(session, user_id=sign_in.user.id)
+        return [OpenSignIn(**row, is_current=row["id"] == sign_in.id) for row in found]
 
     async def end_other_sign_ins(self, sign_in: SignIn) -> int:
         """Sign the person out everywhere else; returns how many sign-ins ended."""

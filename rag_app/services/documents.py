@@ -13,7 +13,15 @@ import structlog
 from rag_app.db import queue
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, accounts, documents, jobs, knowledge_bases, search
-from rag_app.domain.knowledge_bases import BatchProgress, Document, Job, KbScope, StoredChunk, StoredPage
+from rag_app.domain.knowledge_bases import (
+    BatchProgress,
+    Document,
+    Job,
+    KbScope,
+    PagePart,
+    StoredChunk,
+    StoredPage,
+)
 from rag_app.errors import Conflict, InvalidInput, NotFound
 from rag_app.rag.words import text_for_words
 from rag_app.services.embedders import Embedders
@@ -135,6 +143,37 @@ class DocumentService:
             document = await documents.get(session, scope, document_id=document_id)
             pages = await documents.pages(session, scope, document_id=document_id)
             return document, pages, await documents.chunks(session, scope, document_id=document_id)
+
+    async def text(
+        self,
+        kb_id: int,
+        document_id: int,
+        *,
+        owner_id: int,
+        skip: int = 0,
+        limit: int = 20,
+        characters: int = 6000,
+    ) -> list[PagePart]:
+        """Some of a document's extracted text, in pieces of at most `characters`. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            return await documents.page_parts(
+                session, scope, document_id=document_id, characters=characters, skip=skip, limit=limit
+            )
+
+    async def chunks(
+        self, kb_id: int, document_id: int, *, owner_id: int, skip: int = 0, limit: int = 50
+    ) -> list[StoredChunk]:
+        """Some of a document's chunks, from the position `skip` on. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            return await documents.chunks(session, scope, document_id=document_id, skip=skip, limit=limit)
+
+    async def chunk(self, kb_id: int, chunk_id: int, *, owner_id: int) -> StoredChunk:
+        """One chunk. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            return await documents.chunk(session, scope, chunk_id=chunk_id)
 
     async def delete(self, kb_id: int, document_id: int, *, owner_id: int) -> None:
         """Delete a document, its chunks and its file; an ingestion under way finds it gone and stops."""

@@ -8,9 +8,9 @@ claim ── parse (child process) ── cut ── embed (batches kept) ──
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +167,9 @@ class IngestionService:
         )
         try:
             while not (await asyncio.wait({parsing}, timeout=1.0))[0]:
-                await self._report(job, scope, "parsing", 2 + int((PARSED_PERCENT - 3) * min(share, 1.0)))
+                percent = 2 + int((PARSED_PERCENT - 3) * min(share, 1.0))
+                async with self._fenced(job, scope, "parsing", percent):
+                    pass
             return await parsing
         finally:
             parsing.cancel()
@@ -182,60 +184,48 @@ class IngestionService:
         embedding_model: str,
     ) -> list[NewChunk]:
         assert job.document_id is not None
-        await self._begin_embedding(job, scope, job.document_id)
         texts = [draft.text_to_embed for draft in drafts]
         hashes = [hashlib.sha256(text.encode()).digest() for text in texts]
         keys = {"document_id": job.document_id, "model_id": model_id(embedding_model)}
-        async with self.sessions() as session:
+        async with self._fenced(job, scope, "embedding", PARSED_PERCENT) as session:
+            await documents.set_status(session, scope, document_id=job.document_id, status="embedding")
             vectors = await documents.known_embeddings(session, scope, **keys)
         missing = {key: text for key, text in zip(hashes, texts, strict=True) if key not in vectors}
-        report = partial(self._report, job, scope, "embedding", chunks_total=len(drafts))
-        await report(PARSED_PERCENT, chunks_processed=len(drafts) - len(missing))
         queue_of_texts = list(missing.items())
         for start in range(0, len(queue_of_texts), BATCH):
             batch = queue_of_texts[start : start + BATCH]
             embedded = await embedder.embed_documents([text for _, text in batch])
             fresh = {key: vector_literal(row) for (key, _), row in zip(batch, embedded, strict=True)}
             vectors |= fresh
-            n_done = len(drafts) - len(missing) + start + len(batch)
-            async with self.sessions.begin() as session:
-                await documents.keep_embeddings(session, scope, **keys, vectors=fresh)
+            n_done = min(len(drafts) - len(missing) + start + len(batch), len(drafts))
             percent = PARSED_PERCENT + int((99 - PARSED_PERCENT) * n_done / len(drafts))
-            await report(min(percent, 99), chunks_processed=min(n_done, len(drafts)))
+            async with self._fenced(job, scope, "embedding", percent, n_done, len(drafts)) as session:
+                await documents.keep_embeddings(session, scope, **keys, vectors=fresh)
         return [
             NewChunk(draft, key, vectors[key], text_for_words(draft.text_to_embed))
             for draft, key in zip(drafts, hashes, strict=True)
         ]
 
-    async def _begin_embedding(self, job: Job, scope: KbScope, document_id: int) -> None:
+    @asynccontextmanager
+    async def _fenced(
+        self, job: Job, scope: KbScope, stage: str, percentage: int, n_done: int = 0, n_total: int = 0
+    ) -> AsyncGenerator[Any]:
+        """A transaction that says how far an attempt is, and happens only while the turn is ours."""
+        assert job.document_id is not None
         async with self.sessions.begin() as session:
-            await documents.lock(session, scope, document_id=document_id)
-            if not await jobs.report(session, scope, job=job, stage="embedding", percentage=PARSED_PERCENT):
-                raise LostTurn
-            await documents.set_status(session, scope, document_id=document_id, status="embedding")
-
-    async def _report(
-        self,
-        job: Job,
-        scope: KbScope,
-        stage: str,
-        percentage: int,
-        *,
-        chunks_total: int = 0,
-        chunks_processed: int = 0,
-    ) -> None:
-        async with self.sessions.begin() as session:
+            await documents.lock(session, scope, document_id=job.document_id)
             still_ours = await jobs.report(
                 session,
                 scope,
                 job=job,
                 stage=stage,
                 percentage=percentage,
-                chunks_total=chunks_total,
-                chunks_processed=chunks_processed,
+                chunks_total=n_total,
+                chunks_processed=n_done,
             )
-        if not still_ours:
-            raise LostTurn
+            if not still_ours:
+                raise LostTurn
+            yield session
 
     async def _fail(self, job: Job, scope: KbScope, document: Document, reason: str) -> None:
         async with self.sessions.begin() as session:

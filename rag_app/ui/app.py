@@ -15,7 +15,7 @@ def create_app(**options: Any) -> rx.App:
     """Return the app without pages; options go to `rx.App`, such as `api_transformer`."""
     return rx.App(
         html_lang="en",
-        stylesheets=["/app.css"],
+        stylesheets=["/app.css", "/chat.css"],
         reset_style=False,  # Tailwind brings its own
         head_components=_head(),
         app_wraps={(55, "ErrorBoundary"): _error_boundary, (5, "Overlay"): _overlay},

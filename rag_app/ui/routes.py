@@ -8,13 +8,42 @@ KNOWLEDGE_BASES = "/knowledge-bases"
 CONVERSATIONS = "/conversations"
 SEARCH = "/search"
 KNOWLEDGE_BASE = "/knowledge"
+DOCUMENT = "/knowledge/document/[doc]"
 SETTINGS = "/settings"
+CHAT = "/chat"  # /chat/7: an owner tries knowledge base 7
+SHARED_CHAT = "/s"  # /s/<slug>: anyone with the link
 
 # Answered by FastAPI, so links need `leaves_app=True` and forms `native_form`.
 AUTH_LOGIN = "/auth/login"
 AUTH_REGISTER = "/auth/register"
 AUTH_LOGOUT = "/auth/logout"
 API_DOCS = "/api/docs"
+
+
+def documents_of(kb_id: int, *, status: str = "") -> str:
+    """The documents of a knowledge base, all or those of one status."""
+    return f"{KNOWLEDGE_BASE}?kb={kb_id}" + (f"&status={status}" if status else "")
+
+
+def document(document_id: int, *, kb_id: int, chunk_id: int | None = None) -> str:
+    """A document, opened at a chunk if one is named."""
+    address = f"{DOCUMENT.replace('[doc]', str(document_id))}?kb={kb_id}"
+    return address if chunk_id is None else f"{address}&chunk={chunk_id}"
+
+
+def original(document_id: int, *, kb_id: int) -> str:
+    """The file as it was uploaded; answered by FastAPI."""
+    return f"/api/knowledge-bases/{kb_id}/documents/{document_id}/original"
+
+
+def upload(kb_id: int) -> str:
+    """Where files are sent to; answered by FastAPI."""
+    return f"/api/knowledge-bases/{kb_id}/knowledge/upload"
+
+
+def chat(kb_id: int) -> str:
+    """The owner's own chat with a knowledge base."""
+    return f"/chat/{kb_id}"
 
 
 def local_path(path: str | None) -> str:

@@ -7,14 +7,15 @@
             active=routes.KNOWLEDGE_BASE,
             user_name=AccountState.name,
             user_email=AccountState.email,
-            switcher=kb_switcher(),
+            switcher=kb_switcher,
         )
 
 Wide screens have the tabs at the left, phones behind a button at the top.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import reflex as rx
 from reflex.style import LiteralColorMode, color_mode, set_color_mode
@@ -24,6 +25,9 @@ from rag_app.ui.components import avatar, icon, menu, menu_item, menu_label, men
 from rag_app.ui.components.base import SCRIPTS, Child, Text
 
 MAIN = "main"
+
+# Makes what chooses among knowledge bases, for the id its control shall have.
+Switcher: TypeAlias = Callable[[str], rx.Component]
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,14 @@ def shell(
     active: str,
     user_name: Text = "",
     user_email: Text = "",
-    switcher: rx.Component | None = None,
+    switcher: Switcher | None = None,
     wide: bool = False,
 ) -> rx.Component:
     """Put a page into the dashboard's frame.
 
     Args:
         active: the address of the tab this page belongs to.
-        switcher: chooses among knowledge bases; stands above the tabs.
+        switcher: chooses among knowledge bases; stands above the tabs, of phones and of wide screens.
         wide: lets the page use the whole width, for chats beside their sources.
     """
     width = "" if wide else "mx-auto max-w-5xl"
@@ -74,7 +78,7 @@ def shell(
         skip_link(),
         _top_bar(active, user_name, user_email, switcher),
         rx.el.aside(
-            _navigation(active, user_name, user_email, switcher),
+            _navigation(active, user_name, user_email, switcher, id="kb-beside"),
             class_name="sticky top-0 hidden h-dvh border-r border-line bg-surface lg:block",
         ),
         rx.el.main(
@@ -112,9 +116,9 @@ def theme_items() -> list[rx.Component]:
     ]
 
 
-def _top_bar(active: str, name: Text, email: Text, switcher: rx.Component | None) -> rx.Component:
+def _top_bar(active: str, name: Text, email: Text, switcher: Switcher | None) -> rx.Component:
     return rx.el.div(
-        Drawer.create(_navigation(active, name, email, switcher), label="navigation"),
+        Drawer.create(_navigation(active, name, email, switcher, id="kb-drawer"), label="navigation"),
         logo(href=routes.KNOWLEDGE_BASES),
         class_name=(
             "sticky top-0 z-30 flex items-center gap-1 border-b border-line bg-surface px-2 py-1.5 lg:hidden"
@@ -122,10 +126,10 @@ def _top_bar(active: str, name: Text, email: Text, switcher: rx.Component | None
     )
 
 
-def _navigation(active: str, name: Text, email: Text, switcher: rx.Component | None) -> rx.Component:
+def _navigation(active: str, name: Text, email: Text, switcher: Switcher | None, *, id: str) -> rx.Component:
     return rx.el.div(
         rx.el.div(logo(href=routes.KNOWLEDGE_BASES), class_name="px-2"),
-        switcher if switcher is not None else rx.fragment(),
+        switcher(id) if switcher is not None else rx.fragment(),
         rx.el.nav(
             rx.el.ul(
                 *(rx.el.li(_tab(tab, tab.href == active)) for tab in TABS), class_name="flex flex-col gap-0.5"

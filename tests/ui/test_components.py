@@ -58,6 +58,7 @@ EXAMPLES: dict[str, rx.Component] = {
     "page_header": ui.page_header(title="Files", text="All", actions=ui.button("Add")),
     "password_input": ui.password_input(is_new=True, min_length=8, hint="Long"),
     "progress_bar": ui.progress_bar(percent=40, label="Indexing"),
+    "reveal": ui.reveal("Passage"),
     "row": ui.row(ui.cell("a")),
     "section_header": ui.section_header(title="Files"),
     "select": ui.select(name="kb", label="Knowledge base", options=[("1", "Handbook")]),
@@ -201,7 +202,7 @@ def test_every_icon_used_exists():
 
 
 def test_every_own_element_has_its_script():
-    tags = {EXAMPLES[name].__class__ for name in ("dialog", "drop_zone", "copy_button", "menu")} | {
+    tags = {EXAMPLES[name].__class__ for name in ("dialog", "drop_zone", "copy_button", "menu", "reveal")} | {
         type(notices())
     }
 

@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from rag_app.db.engine import driver_connection
 from rag_app.db.queries.search import forget_words, index_words, vector_literal
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
-from rag_app.domain.knowledge_bases import Document, Job, KbScope, StoredChunk, StoredPage
+from rag_app.domain.knowledge_bases import Document, Job, KbScope, PagePart, StoredChunk, StoredPage
 from rag_app.errors import NotFound
 
 _DOCUMENT = """
@@ -176,18 +176,44 @@ async def pages(session: AsyncSession, scope: KbScope, *, document_id: int) -> l
     return [StoredPage(row.position, row.number, row.text) for row in found]
 
 
+async def page_parts(
+    session: AsyncSession, scope: KbScope, *, document_id: int, characters: int, skip: int, limit: int
+) -> list[PagePart]:
+    """The extracted text in pieces of at most `characters`, in order; a page without text is one piece."""
+    found = await session.exec(
+        sa.text("""
+            SELECT p.position, p.number, part, substr(p.text, part * :characters + 1, :characters) AS text
+            FROM document_pages p JOIN documents d ON d.id = p.document_id,
+              generate_series(0, greatest(length(p.text) - 1, 0) / :characters) AS part
+            WHERE d.kb_id = :kb_id AND d.id = :document_id
+            ORDER BY p.position, part OFFSET :skip LIMIT :limit
+        """),
+        params={
+            "kb_id": scope.kb_id,
+            "document_id": document_id,
+            "characters": characters,
+            "skip": skip,
+            "limit": limit,
+        },
+    )
+    return [PagePart(row.position, row.number, row.part, row.text) for row in found]
+
+
 _CHUNK_COLUMNS = """id, document_id, position, content, heading, page_first, page_last, char_start, char_end,
        n_tokens, enabled, edited"""
 
 
-async def chunks(session: AsyncSession, scope: KbScope, *, document_id: int) -> list[StoredChunk]:
-    """A document's chunks, in order."""
+async def chunks(
+    session: AsyncSession, scope: KbScope, *, document_id: int, skip: int = 0, limit: int | None = None
+) -> list[StoredChunk]:
+    """A document's chunks, in order; all of them, or `limit` from the position `skip` on."""
     found = await session.exec(
         sa.text(f"""
             SELECT {_CHUNK_COLUMNS} FROM chunks
-            WHERE kb_id = :kb_id AND document_id = :document_id ORDER BY position
-        """),
-        params={"kb_id": scope.kb_id, "document_id": document_id},
+            WHERE kb_id = :kb_id AND document_id = :document_id AND position >= :skip
+            ORDER BY position LIMIT :limit
+        """).bindparams(sa.bindparam("limit", type_=sa.Integer)),
+        params={"kb_id": scope.kb_id, "document_id": document_id, "skip": skip, "limit": limit},
     )
     return [StoredChunk(**row._mapping) for row in found]
 
@@ -296,13 +322,14 @@ async def keep_embeddings(
     model_id: int,
     vectors: dict[bytes, str],
 ) -> None:
-    """Keep a finished batch, so that a crash does not cost it again."""
+    """Keep a finished batch, so that a crash does not cost it again; nothing for a deleted document."""
     await session.exec(
         sa.text("""
             INSERT INTO pending_embeddings (document_id, model_id, content_hash, embedding)
             SELECT d.id, :model_id, v.hash, v.vector::halfvec
             FROM documents d, unnest(CAST(:hashes AS bytea[]), CAST(:vectors AS text[])) AS v(hash, vector)
             WHERE d.id = :document_id AND d.kb_id = :kb_id
+            FOR KEY SHARE OF d
             ON CONFLICT DO NOTHING
         """),
         params={

@@ -28,10 +28,12 @@ async def is_file_needed(session: AsyncSession, *, sha256: str) -> bool:
 
 
 async def forget_old(session: AsyncSession) -> None:
-    """Remove what has served its time: ended sign-ins, answered requests, old queue rows."""
+    """Remove what has served its time: ended sign-ins, answered requests, parts of given-up files."""
     for statement in (
         "DELETE FROM sign_ins WHERE coalesce(ended_at, expires_at) < now() - interval '30 days'",
         "DELETE FROM idempotent_requests WHERE created_at < now() - interval '48 hours'",
+        "DELETE FROM pending_embeddings p WHERE NOT EXISTS (SELECT 1 FROM document_processing_jobs j "
+        "WHERE j.document_id = p.document_id AND j.status IN ('pending', 'processing'))",
         "DELETE FROM conversations c WHERE created_at < now() - interval '1 day' AND NOT EXISTS "
         "(SELECT 1 FROM messages m WHERE m.conversation_id = c.id)",
         "DELETE FROM procrastinate_jobs WHERE status IN ('failed', 'cancelled', 'aborted') AND NOT EXISTS "

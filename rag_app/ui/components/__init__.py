@@ -9,7 +9,7 @@ element (`class_name`, `id`, `aria_…`). Colours are tokens for light and dark 
                 native_form hidden (sent by the browser itself) · drop_zone (files, to our own API)
     show        card badge banner stat avatar kbd tooltip icon · code_block copy_field
     list        table row cell · load_more · empty_state
-    arrange     page_header section_header · tabs
+    arrange     page_header section_header · tabs · reveal (what a link leads to)
     over        dialog dialog_actions confirm_dialog · menu menu_item menu_label menu_line
     wait        progress_bar spinner skeleton
 
@@ -38,6 +38,7 @@ from rag_app.ui.components.icon import icon
 from rag_app.ui.components.menu import menu, menu_item, menu_label, menu_line
 from rag_app.ui.components.page import empty_state, load_more, page_header, section_header
 from rag_app.ui.components.progress import progress_bar, skeleton, spinner
+from rag_app.ui.components.reveal import reveal
 from rag_app.ui.components.surface import avatar, badge, banner, card, kbd, stat, tooltip
 from rag_app.ui.components.table import cell, row, table
 from rag_app.ui.components.tabs import tabs
@@ -75,6 +76,7 @@ __all__ = [
     "page_header",
     "password_input",
     "progress_bar",
+    "reveal",
     "row",
     "section_header",
     "select",

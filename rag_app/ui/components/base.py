@@ -32,6 +32,11 @@ def either(first: Flag, second: Flag) -> Flag:
     return first if isinstance(second, bool) else first | second
 
 
+def negated(claim: Flag) -> Flag:
+    """Whether a claim does not hold, known now or only in the browser."""
+    return not claim if isinstance(claim, bool) else ~claim
+
+
 def shown_if(value: Text | rx.Component | None, component: Callable[[], rx.Component]) -> rx.Component:
     """The component, unless the value it shows is missing or empty."""
     if isinstance(value, rx.Var):

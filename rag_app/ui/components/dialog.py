@@ -12,7 +12,7 @@ A closed window's content is gone, so a form in it starts empty each time.
 
 import reflex as rx
 
-from rag_app.ui.components.base import SCRIPTS, Child, Flag, Press, Text
+from rag_app.ui.components.base import SCRIPTS, Child, Flag, OnText, Press, Text
 
 
 class Dialog(rx.Component):
@@ -39,7 +39,7 @@ class ConfirmByName(rx.Component):
     confirm_label: rx.Var[str]
     busy: rx.Var[bool]
 
-    on_confirm: rx.EventHandler[rx.event.no_args_event_spec]  # ty: ignore[invalid-type-form]
+    on_confirm: rx.EventHandler[rx.event.passthrough_event_spec(str)]  # ty: ignore[invalid-type-form]
     on_cancel: rx.EventHandler[rx.event.no_args_event_spec]  # ty: ignore[invalid-type-form]
 
 
@@ -65,10 +65,14 @@ def confirm_dialog(
     name: Text,
     confirm_label: str = "Delete",
     busy: Flag = False,
-    on_confirm: Press,
+    on_confirm: OnText,
     on_close: Press,
 ) -> rx.Component:
-    """Ask for the name of what will be lost; only then can the red button be pressed."""
+    """Ask for the name of what will be lost; only then can the red button be pressed.
+
+    Args:
+        on_confirm: may take the name as it was typed, to be checked again.
+    """
     return dialog(
         ConfirmByName.create(
             name=name, confirm_label=confirm_label, busy=busy, on_confirm=on_confirm, on_cancel=on_close

@@ -4,14 +4,14 @@ drop_zone(
     url=f"/api/knowledge-bases/{State.kb_id}/knowledge/upload",
     title="Drop files here or choose them",
     hint="PDF, Word, text and web pages, up to 100 MB each",
-    on_uploaded=State.file_uploaded,              # receives the file's name
+    on_uploaded=State.file_uploaded,              # receives the file's name and whether it was there already
 )
 """
 
 import reflex as rx
 from reflex.event import EventType
 
-from rag_app.ui.components.base import SCRIPTS, Flag, OnText, Text
+from rag_app.ui.components.base import SCRIPTS, Flag, Text
 
 
 class DropZone(rx.Component):
@@ -27,7 +27,7 @@ class DropZone(rx.Component):
     hint: rx.Var[str]
     disabled: rx.Var[bool]
 
-    on_uploaded: rx.EventHandler[rx.event.passthrough_event_spec(str)]  # ty: ignore[invalid-type-form]
+    on_uploaded: rx.EventHandler[rx.event.passthrough_event_spec(str, bool)]  # ty: ignore[invalid-type-form]
     on_failed: rx.EventHandler[rx.event.passthrough_event_spec(str, str)]  # ty: ignore[invalid-type-form]
 
 
@@ -39,7 +39,7 @@ def drop_zone(
     accept: str = "",
     field: str = "files",
     disabled: Flag = False,
-    on_uploaded: OnText | None = None,
+    on_uploaded: EventType[str] | EventType[str, bool] | None = None,
     on_failed: EventType[str, str] | None = None,
 ) -> rx.Component:
     """Take files and send each in a request of its own, three at a time.
@@ -47,7 +47,7 @@ def drop_zone(
     Args:
         url: answers a multipart POST; a refusal's `detail` is shown under the file.
         accept: what the file chooser offers, such as ".pdf,.docx".
-        on_uploaded: called with the name of each stored file.
+        on_uploaded: called with the name of each stored file, and whether the same bytes were there already.
         on_failed: called with the name and the reason.
     """
     return DropZone.create(

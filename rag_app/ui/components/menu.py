@@ -53,9 +53,14 @@ def menu_item(
     checked: Flag | None = None,
     disabled: Flag = False,
     type: Literal["button", "submit"] = "button",
+    leaves_app: bool = False,
     on_click: Press | None = None,
 ) -> rx.Component:
-    """One line of a menu: something to do, somewhere to go (`href`), or a choice (`checked`)."""
+    """One line of a menu: something to do, somewhere to go (`href`), or a choice (`checked`).
+
+    Args:
+        leaves_app: for addresses that are no page of ours, as with `link`.
+    """
     lead = icon_(icon) if icon is not None else rx.fragment()
     attributes: dict[str, Any] = {
         "role": "menuitem" if checked is None else "menuitemradio",
@@ -64,6 +69,8 @@ def menu_item(
     }
     if checked is not None:
         attributes["aria_checked"] = checked
+    if leaves_app:
+        attributes["reload_document"] = True
     if href is not None:
         return rx.el.a(lead, *children, href=href, **attributes)
     return rx.el.button(lead, *children, type=type, disabled=disabled, on_click=on_click, **attributes)

@@ -27,7 +27,7 @@ def card(*children: Child, padded: bool = True, href: Text | None = None, **attr
     return rx.el.div(*children, class_name=class_name, **attributes)
 
 
-def badge(*children: Child, tone: Tone | rx.Var[str] = "neutral", icon: Text | None = None) -> rx.Component:
+def badge(*children: Child, tone: Tone | Text = "neutral", icon: Text | None = None) -> rx.Component:
     """Show a short state or count; the words must say it, the tone only repeats it."""
     lead = icon_(icon) if icon is not None else rx.fragment()
     return rx.el.span(lead, *children, class_name=f"badge tone-{tone}")

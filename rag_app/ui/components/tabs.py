@@ -26,7 +26,7 @@ class TabList(rx.Component):
 
 def tabs(
     *,
-    value: rx.Var[str],
+    value: Text,
     on_change: Callable[[str], Press],
     items: Sequence[tuple[str, Text, rx.Component]],
     label: str,
@@ -39,7 +39,7 @@ def tabs(
     )
 
 
-def _tab(key: str, text: Text, value: rx.Var[str], on_change: Callable[[str], Press]) -> rx.Component:
+def _tab(key: str, text: Text, value: Text, on_change: Callable[[str], Press]) -> rx.Component:
     return rx.el.button(
         text,
         type="button",
@@ -53,7 +53,7 @@ def _tab(key: str, text: Text, value: rx.Var[str], on_change: Callable[[str], Pr
     )
 
 
-def _panel(key: str, panel: rx.Component, value: rx.Var[str]) -> rx.Component:
+def _panel(key: str, panel: rx.Component, value: Text) -> rx.Component:
     return rx.cond(
         value == key,
         rx.el.div(panel, role="tabpanel", id=f"panel-{key}", aria_labelledby=f"tab-{key}"),

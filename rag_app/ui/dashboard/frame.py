@@ -20,6 +20,6 @@ def frame(*children: Child, active: str, wide: bool = False) -> rx.Component:
         active=active,
         user_name=AccountState.name,
         user_email=AccountState.email,
-        switcher=kb_switcher(),
+        switcher=kb_switcher,
         wide=wide,
     )

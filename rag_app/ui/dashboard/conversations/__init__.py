@@ -1,0 +1,1 @@
+"""What visitors asked and what they were answered."""

@@ -1,0 +1,1 @@
+"""The window in which a knowledge base is created or changed."""

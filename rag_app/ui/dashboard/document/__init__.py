@@ -1,0 +1,1 @@
+"""One document: what was read, and the chunks it was cut into."""

@@ -1,0 +1,164 @@
+"""A document's text and chunks, a window of each at a time."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rag_app.domain.knowledge_bases import Document, PagePart, StoredChunk
+from rag_app.rag.parsers.contract import SUPPORTED
+from rag_app.ui import routes
+from rag_app.ui.wording import ago, counted, listed, size
+
+LANGUAGES = {
+    "ar": "Arabic", "da": "Danish", "de": "German", "en": "English", "es": "Spanish", "fi": "Finnish",
+    "fr": "French", "hu": "Hungarian", "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch",
+    "no": "Norwegian", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sv": "Swedish",
+    "tr": "Turkish", "zh": "Chinese",
+}  # fmt: skip
+
+_HEADING = re.compile(r"#{1,6}\s+")
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a document is."""
+
+    id: int = 0
+    name: str = ""
+    facts: str = ""
+    note: str = ""
+    problem: str = ""
+    is_ready: bool = False
+    original_href: str = ""
+    documents_href: str = ""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines that are shown alike: "heading", "table" or "text"."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class TextPart:
+    """A piece of the extracted text, under the number of its page."""
+
+    key: str
+    title: str
+    blocks: list[Block]
+
+
+@dataclass(frozen=True)
+class ChunkView:
+    """One chunk."""
+
+    id: int
+    title: str
+    place: str
+    tokens: str
+    content: str
+    blocks: list[Block]
+    is_enabled: bool
+    is_edited: bool
+    is_wanted: bool
+
+
+def head(document: Document) -> Head:
+    """Say what a document is."""
+    kind = SUPPORTED.get(document.name.rpartition(".")[2].lower(), "")
+    facts = [
+        kind,
+        size(document.size_bytes),
+        counted(document.n_pages, "page") if document.n_pages else "",
+        counted(document.n_chunks, "chunk"),
+        LANGUAGES.get(document.language[:2].lower(), "") if document.language else "",
+        "text recognised in pictures" if document.used_ocr else "",
+        f"added {ago(document.created_at)}",
+    ]
+    is_ready = document.ready_at is not None
+    return Head(
+        id=document.id,
+        name=document.name,
+        facts=listed(facts),
+        note=_note(document),
+        problem=document.error_message or "",
+        is_ready=is_ready,
+        original_href=routes.original(document.id, kb_id=document.kb_id),
+        documents_href=routes.documents_of(document.kb_id),
+    )
+
+
+def text_parts(parts: Sequence[PagePart]) -> list[TextPart]:
+    """Show pieces of text; a page that is cut says where it goes on."""
+    return [TextPart(f"{part.position}-{part.part}", _page_title(part), blocks(part.text)) for part in parts]
+
+
+def blocks(markdown: str) -> list[Block]:
+    """Lay extracted text out for reading: headings and tables by their marks, all else as it stands."""
+    found: list[tuple[str, list[str]]] = []
+    for line in markdown.strip().splitlines():
+        kind = _kind(line)
+        if found and found[-1][0] == kind != "heading":
+            found[-1][1].append(line)
+        else:
+            found.append((kind, [line]))
+    shown = [Block(kind, _readable(kind, "\n".join(lines))) for kind, lines in found]
+    return [block for block in shown if block.text]
+
+
+def chunk_views(chunks: Sequence[StoredChunk], *, wanted: int = 0) -> list[ChunkView]:
+    """Show chunks, one of them as the one a link leads to."""
+    return [chunk_view(chunk, wanted=wanted) for chunk in chunks]
+
+
+def chunk_view(chunk: StoredChunk, *, wanted: int = 0) -> ChunkView:
+    """Show a chunk with where it stands."""
+    return ChunkView(
+        id=chunk.id,
+        title=f"Chunk {chunk.position + 1:,}",
+        place=listed([_pages(chunk), chunk.heading]),
+        tokens=counted(chunk.n_tokens, "token"),
+        content=chunk.content,
+        blocks=blocks(chunk.content),
+        is_enabled=chunk.enabled,
+        is_edited=chunk.edited,
+        is_wanted=chunk.id == wanted,
+    )
+
+
+def _kind(line: str) -> str:
+    if _HEADING.match(line):
+        return "heading"
+    return "table" if line.startswith("|") else "text"
+
+
+def _readable(kind: str, text: str) -> str:
+    if kind == "heading":
+        text = _HEADING.sub("", text)
+    return text.strip("\n") if kind == "table" else text.replace("**", "").strip()
+
+
+def _note(document: Document) -> str:
+    if document.ready_at is not None:
+        return "" if document.status == "ready" else "It is being read again; this is its present text."
+    if document.status == "failed":
+        return "This document could not be read."
+    if document.status == "cancelled":
+        return "Reading this document was stopped, so there is nothing to show."
+    return "This document is still being read. Its text appears here when it is ready."
+
+
+def _page_title(part: PagePart) -> str:
+    if part.number is None:
+        return "Text" if part.part == 0 and part.position == 0 else "Text, continued"
+    return f"Page {part.number}" if part.part == 0 else f"Page {part.number}, continued"
+
+
+def _pages(chunk: StoredChunk) -> str:
+    if chunk.page_first is None:
+        return ""
+    if chunk.page_last in {None, chunk.page_first}:
+        return f"Page {chunk.page_first}"
+    return f"Pages {chunk.page_first}–{chunk.page_last}"

@@ -1,0 +1,1 @@
+"""An owner's own chat with a knowledge base, before others get to it."""

@@ -1,0 +1,1 @@
+"""Search one's documents, and see why each passage was found."""

@@ -1,0 +1,1 @@
+"""The account, its sign-ins, and how this installation is set up."""
