@@ -77,7 +77,8 @@ class _Events:
         self._value += data[start:end]
 
     def _header_end(self) -> None:
-        self._part.headers[self._name.decode("latin-1").lower()] = self._value.decode("utf-8", "replace")
+        name = self._name.decode("latin-1").lower()
+        self._part.headers[name] = self._value.decode("latin-1")  # as the parser of its options wants it
         self._name = self._value = b""
 
     def _headers_finished(self) -> None:
