@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from rag_app import bootstrap, log
 from rag_app.api.app import allowed_origins, create_api, layers
+from rag_app.api.shutdown import end_answers_on_signal
 from rag_app.settings import settings
 from rag_app.ui import routes
 from rag_app.ui.app import create_app
@@ -55,6 +56,7 @@ async def serving() -> AsyncIterator[None]:
 
         ensure_backing_services()
     log.configure(json=settings().rag_env == "production", level=settings().rag_log_level)
+    end_answers_on_signal()
     yield
     await bootstrap.services().close()
     bootstrap.use(None)
