@@ -112,7 +112,7 @@ def build(config: Settings) -> Services:
             find_tessdata,
         ),
         retrieval=retrieval,
-        chat=ChatService(sessions, retrieval, all_llms, stopping),
+        chat=ChatService(sessions, retrieval, all_llms, stopping, limits),
         conversations=ConversationService(sessions),
         sharing=SharingService(sessions, config.base_url),
         health=HealthService(sessions, config.rag_data_dir, keys),

@@ -15,9 +15,11 @@ MAX_QUOTE = 400
 
 # [3], [1, 2], [1][2] and the full-width 【3】 that some models write; also "[passage 3]".
 _MARKER = re.compile(
-    r"[\[【]\s*(?:passages?\s*)?(\d{1,3}(?:\s*[,;]\s*(?:passages?\s*)?\d{1,3})*)\s*[\]】]", re.IGNORECASE
+    r"([ \t]{0,8})[\[【]\s*(?:passages?\s*)?(\d{1,3}(?:\s*[,;]\s*(?:passages?\s*)?\d{1,3})*)\s*[\]】]",
+    re.IGNORECASE,
 )
-_BEGINNING = re.compile(rf"[\[【][^\]】\n]{{0,{MAX_HELD}}}$")
+# What may be the beginning of one, with the space before it: that goes with a marker that goes.
+_BEGINNING = re.compile(rf"[ \t]{{0,8}}(?:[\[【][^\]】\n]{{0,{MAX_HELD}}})?$")
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|\n+")
 
 
@@ -35,7 +37,8 @@ class CitationStream:
         """Take the next piece; returns what may be shown."""
         text = self._held + text
         beginning = _BEGINNING.search(text)
-        cut = beginning.start() if beginning else len(text) - _open_ticks(text)
+        assert beginning is not None  # it matches the empty end
+        cut = beginning.start() if beginning.group() else len(text) - _open_ticks(text)
         self._held = text[cut:]
         return self._clean(text[:cut])
 
@@ -60,10 +63,10 @@ class CitationStream:
         return "".join(out)
 
     def _checked(self, match: re.Match[str]) -> str:
-        numbers = [int(n) for n in re.findall(r"\d+", match.group(1))]
+        numbers = [int(n) for n in re.findall(r"\d+", match.group(2))]
         valid = [n for n in dict.fromkeys(numbers) if n in self._valid]
         self.markers.extend(n for n in valid if n not in self.markers)
-        return "".join(f"[{n}]" for n in valid)
+        return match.group(1) + "".join(f"[{n}]" for n in valid) if valid else ""
 
 
 def _open_ticks(text: str) -> int:

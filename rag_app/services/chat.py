@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import structlog
@@ -45,6 +45,7 @@ from rag_app.rag.grounding import ground
 from rag_app.rag.prompts import build_prompt
 from rag_app.services.llms import LLMs
 from rag_app.services.outages import as_outage
+from rag_app.services.rate_limits import RateLimits
 from rag_app.services.retrieval import RetrievalService, check_question
 from rag_app.services.stopping import Stopping
 
@@ -53,6 +54,9 @@ log = structlog.get_logger()
 PASSAGES = 8  # as many as a model reads well and a person can check
 OUR_FAULT = "Something went wrong on our side. Please try again."
 STOPPED = "The answer was stopped."
+VISITORS_REASON = "The answer could not be completed. Please try again in a moment."
+VISITOR_QUESTIONS_PER_MINUTE = 30
+OWNER_QUESTIONS_PER_MINUTE = 1200  # an owner's own script may ask a whole list of questions
 PAUSES_S = (0.5, 1.0)  # before a finished answer is stored once more: a restart of the database
 
 
@@ -85,6 +89,7 @@ class ChatService:
     retrieval: RetrievalService
     llms: LLMs
     stopping: Stopping
+    limits: RateLimits
 
     async def answer(
         self, question: str, *, conversation_id: int, asker: Asker
@@ -97,10 +102,12 @@ class ChatService:
             NotFound: the conversation is not this asker's.
             InvalidInput: no question, or one that is too long.
             Conflict: the conversation is closed.
+            LimitReached: too many questions within a minute.
         """
         question = check_question(question)
         scope, kb, history = await self._open(conversation_id, asker)
-        events = self._ask(question, scope, kb, history, conversation_id)
+        self._count(asker)
+        events = self._ask(question, scope, kb, history, conversation_id, asker)
         async with aclosing(events):
             async for event in events:
                 yield event
@@ -117,10 +124,19 @@ class ChatService:
         """
         question_id, question = await self._question(conversation_id, message_id, asker)
         scope, kb, history = await self._open(conversation_id, asker, before=question_id)
-        events = self._ask(question, scope, kb, history, conversation_id, instead_of=question_id)
+        self._count(asker)
+        events = self._ask(question, scope, kb, history, conversation_id, asker, instead_of=question_id)
         async with aclosing(events):
             async for event in events:
                 yield event
+
+    def _count(self, asker: Asker) -> None:
+        """Keep one person from asking faster than anybody reads; every question costs a model call."""
+        if asker.visitor_token_hash is not None:
+            key = asker.visitor_token_hash.hex()
+            self.limits.hit("questions", f"visitor {key}", per_minute=VISITOR_QUESTIONS_PER_MINUTE)
+        else:
+            self.limits.hit("questions", f"owner {asker.owner_id}", per_minute=OWNER_QUESTIONS_PER_MINUTE)
 
     async def _question(self, conversation_id: int, message_id: int, asker: Asker) -> tuple[int, str]:
         """A question, or the one an answer belongs to."""
@@ -171,6 +187,7 @@ class ChatService:
         kb: KnowledgeBase,
         history: list[PriorTurn],
         conversation_id: int,
+        asker: Asker,
         *,
         instead_of: int | None = None,
     ) -> AsyncGenerator[AnswerEvent]:
@@ -187,7 +204,7 @@ class ChatService:
         events = self._answer(question, scope, kb, history, conversation_id)
         async with aclosing(events):
             async for event in events:
-                yield event
+                yield told_to(asker, event)
 
     async def _answer(
         self,
@@ -344,6 +361,22 @@ class _Store:
             is_known = isinstance(error, RagAppError) or as_outage(error) is not None
             log.warning("answer_not_saved", conversation_id=self.conversation_id, exc_info=not is_known)
             return None
+
+
+def told_to(asker: Asker, event: AnswerEvent) -> AnswerEvent:
+    """An event in the words fit for whoever asks."""
+    if asker.visitor_token_hash is None or not isinstance(event, Broken):
+        return event
+    message = None if event.message is None else shown_to(asker, event.message)
+    return Broken(VISITORS_REASON, message)
+
+
+def shown_to(asker: Asker, message: Message) -> Message:
+    """A message as its reader may see it: why an answer failed is the owner's business, not a visitor's."""
+    reason = message.metadata.get("reason")
+    if asker.visitor_token_hash is None or reason in {None, STOPPED}:
+        return message
+    return replace(message, metadata=message.metadata | {"reason": VISITORS_REASON})
 
 
 def prior_turns(messages: Sequence[Message]) -> list[PriorTurn]:

@@ -12,7 +12,7 @@ from rag_app.domain.conversations import Conversation, Message, Visitor
 from rag_app.domain.knowledge_bases import KbScope
 from rag_app.errors import InvalidInput, NotFound
 from rag_app.services.accounts import normal_email
-from rag_app.services.chat import Asker
+from rag_app.services.chat import Asker, shown_to
 from rag_app.services.text import clean_line, clean_text
 
 MAX_REASON = 1000
@@ -131,9 +131,10 @@ class ConversationService:
         async with self.sessions() as session:
             scope = await self._scope(session, conversation_id, asker)
             conversation = await conversations.get(session, scope, conversation_id=conversation_id)
-            return conversation, await conversations.messages(
+            found = await conversations.messages(
                 session, scope, conversation_id=conversation_id, before=before, limit=limit
             )
+        return conversation, [shown_to(asker, message) for message in found]
 
     async def _scope(self, session: Any, conversation_id: int, asker: Asker) -> KbScope:
         if asker.owner_id is not None:

@@ -19,6 +19,7 @@ log = structlog.get_logger()
 MAX_NAME = 120
 MAX_DESCRIPTION = 2000
 MAX_SYSTEM_PROMPT = 8000
+RANGES = {"temperature": (0, 2), "max_tokens": (16, 32_000)}  # as the database has them
 
 
 @dataclass(frozen=True)
@@ -155,9 +156,13 @@ class KnowledgeBaseService:
             if model is None and provider == current.llm_provider:
                 model = current.llm_model
             columns["llm_provider"], columns["llm_model"] = self._check_model(provider, model)
-        for name in ("temperature", "max_tokens", "is_active"):
+        for name, (least, most) in RANGES.items():
             if changes.get(name) is not None:
+                if not least <= changes[name] <= most:
+                    raise InvalidInput(f"Please choose a number from {least} to {most:,}.", field=name)
                 columns[name] = changes[name]
+        if changes.get("is_active") is not None:
+            columns["is_active"] = changes["is_active"]
         return columns
 
     def _check_model(self, provider: str | None, model: str | None) -> tuple[str, str]:
