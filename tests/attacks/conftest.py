@@ -70,7 +70,8 @@ class ObedientLLM:
 def llm(services: Services) -> ObedientLLM:
     """Who answers: never mind how well."""
     fake = ObedientLLM()
-    services.llms._made["local"] = cast(LLM, fake)
+    for provider in services.llms.modules:
+        services.llms._made[provider] = cast(LLM, fake)
     return fake
 
 

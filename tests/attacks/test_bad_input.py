@@ -56,7 +56,8 @@ def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
 
 GOOD = {
     "email": "ada@example.com", "password": "a long enough secret",
-    "current_password": "a long enough secret", "new_password": "a long enough secret", "refresh_token": "x", "name": "Handbook", "query": "holiday",
+    "current_password": "a long enough secret", "new_password": "a long enough secret",
+    "refresh_token": "x", "name": "Handbook", "query": "holiday",
     "content": "holiday", "status": "active", "feedback": 1, "enabled": True, "renew": False, "stream": False,
 }  # fmt: skip
 
