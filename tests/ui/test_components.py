@@ -11,9 +11,14 @@ import reflex as rx
 from rag_app.ui import components as ui
 from rag_app.ui import routes, shell
 from rag_app.ui.components.icon import names as icon_names
+from rag_app.ui.dashboard.conversations.page import conversations_page
+from rag_app.ui.dashboard.conversations.reader import conversation_page
+from rag_app.ui.dashboard.preview.page import preview_page
+from rag_app.ui.dashboard.semantic_search.page import search_page
 from rag_app.ui.feedback import notices
 from rag_app.ui.landing.page import landing_page
 from rag_app.ui.public import not_found_page
+from rag_app.ui.shared_chat.page import shared_chat_page
 from rag_app.ui.sign_in.page import login_page, register_page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,6 +89,11 @@ PAGES = {
     "login": login_page,
     "register": register_page,
     "not found": not_found_page,
+    "shared chat": shared_chat_page,
+    "chat preview": preview_page,
+    "conversations": conversations_page,
+    "conversation": conversation_page,
+    "search": search_page,
     "dashboard": lambda: shell.shell("Text", active=routes.SETTINGS, user_name="Ada"),
 }
 
