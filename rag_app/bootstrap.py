@@ -34,6 +34,7 @@ from rag_app.services.passwords import Passwords
 from rag_app.services.rate_limits import RateLimits
 from rag_app.services.retrieval import RetrievalService
 from rag_app.services.sharing import SharingService
+from rag_app.services.stopping import Stopping
 from rag_app.settings import Settings, settings
 from rag_app.storage import Storage
 
@@ -58,6 +59,7 @@ class Services:
     jobs_queue: procrastinate.App
     engine: AsyncEngine
     llms: LLMs
+    stopping: Stopping
 
     async def close(self) -> None:
         """Give back connections."""
@@ -84,6 +86,7 @@ def build(config: Settings) -> Services:
     all_llms = LLMs(modules, keys, partial(_make_llm, config, all_embedders, modules))
     retrieval = RetrievalService(sessions, all_embedders)
     access_tokens = AccessTokens(secret_key(config))
+    stopping = Stopping()
     return Services(
         settings=config,
         accounts=AccountService(
@@ -109,7 +112,7 @@ def build(config: Settings) -> Services:
             find_tessdata,
         ),
         retrieval=retrieval,
-        chat=ChatService(sessions, retrieval, all_llms),
+        chat=ChatService(sessions, retrieval, all_llms, stopping),
         conversations=ConversationService(sessions),
         sharing=SharingService(sessions, config.base_url),
         health=HealthService(sessions, config.rag_data_dir, keys),
@@ -119,6 +122,7 @@ def build(config: Settings) -> Services:
         jobs_queue=jobs_queue,
         engine=engine,
         llms=all_llms,
+        stopping=stopping,
     )
 
 

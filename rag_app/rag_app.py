@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from rag_app import bootstrap, log
 from rag_app.api.app import allowed_origins, create_api, layers
+from rag_app.api.shutdown import end_answers_on_signal
 from rag_app.processes import backing_services
 from rag_app.settings import settings
 from rag_app.ui import routes
@@ -126,6 +127,7 @@ async def serving() -> AsyncGenerator[None]:
     """What the web process does before its first and after its last request."""
     with backing_services():  # for `reflex run`, where nobody has started any
         log.configure(json=settings().rag_env == "production", level=settings().rag_log_level)
+        end_answers_on_signal()
         yield
         await bootstrap.services().close()
         bootstrap.use(None)

@@ -27,6 +27,7 @@ class Site:
     dsn: str
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
+    server: subprocess.Popen[bytes] | None = None
 
     @property
     def temporary(self) -> Path:
@@ -69,8 +70,9 @@ class Site:
     @asynccontextmanager
     async def api(self, port: int) -> AsyncIterator[str]:
         """An API server; yields its address."""
-        arguments = ("granian", "--interface", "asgi", "--factory", "--port", str(port))
-        server = self.start(*arguments, "tests.api_server:create", log_name="api.log")
+        arguments = ("granian", "--interface", "asgi", "--factory", "--workers-kill-timeout", "10")
+        server = self.start(*arguments, "--port", str(port), "tests.api_server:create", log_name="api.log")
+        self.server = server
         address = f"http://127.0.0.1:{port}"
         try:
             await _until_live(address, server)

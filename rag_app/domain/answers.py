@@ -25,7 +25,8 @@ class Prompt:
     """Everything a model is told: passages are numbered from 1 in the order given.
 
     `system` and `user` are the finished texts for a language model (`rag/prompts.py`); `question`
-    and `passages` are the parts, for a model that quotes rather than writes.
+    and `passages` are the parts, for a model that quotes rather than writes. `asked` is what was typed,
+    where it differs from `question`: a follow-up before it got its subject.
     """
 
     system: str
@@ -35,6 +36,7 @@ class Prompt:
     passages: tuple[Passage, ...]
     max_tokens: int = 1000
     temperature: float | None = None
+    asked: str = ""
 
 
 @dataclass(frozen=True)

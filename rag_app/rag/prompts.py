@@ -52,6 +52,7 @@ def build_prompt(
         passages=tuple(passages),
         max_tokens=max_tokens,
         temperature=temperature,
+        asked=question if standalone_question != question else "",
     )
 
 

@@ -46,6 +46,7 @@ from rag_app.rag.prompts import build_prompt
 from rag_app.services.llms import LLMs
 from rag_app.services.outages import as_outage
 from rag_app.services.retrieval import RetrievalService, check_question
+from rag_app.services.stopping import Stopping
 
 log = structlog.get_logger()
 
@@ -83,6 +84,7 @@ class ChatService:
     sessions: Sessions
     retrieval: RetrievalService
     llms: LLMs
+    stopping: Stopping
 
     async def answer(
         self, question: str, *, conversation_id: int, asker: Asker
@@ -242,7 +244,11 @@ class ChatService:
         answer.markers = checked.markers
         events = self.llms.get(kb.llm_provider).stream(prompt, model=kb.llm_model)
         async with aclosing(events):
-            async for event in events:
+            while True:
+                async with self.stopping.interruptible():
+                    event = await anext(events, None)
+                if event is None:
+                    break
                 if isinstance(event, Completed):
                     answer.completed = event
                 elif isinstance(event, TextDelta):

@@ -1,5 +1,7 @@
 """The answerer that needs no key: it quotes what answers, and says so when nothing does."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -144,14 +146,17 @@ async def test_the_same_sentence_is_quoted_once(e5):
     assert "[1]" in text
 
 
-async def test_a_follow_up_borrows_the_question_before_it():
-    before = PriorTurn("How many days of paid leave do employees get?", "25 days. [1]")
-    _, alone = await answer(prompt("And in Rome?", LEAVE))
-    text, completed = await answer(prompt("And in Rome?", LEAVE, history=[before]))
+async def test_a_follow_up_is_not_answered_with_what_was_said_already():
+    text = "Every employee has 25 days of holiday. Unused days of holiday expire on 31 March."
+    before = PriorTurn("How many days of holiday do I have?", "Every employee has 25 days of holiday. [1]")
+    joined = f"{before.question} When do they expire?"
+    follow_up = replace(prompt(joined, text, history=[before]), asked="When do they expire?")
 
-    assert alone.answerable is False
+    answered, completed = await answer(follow_up)
+
     assert completed.answerable is True
-    assert "25 days" in text
+    assert answered.startswith("Unused days of holiday expire on 31 March.")
+    assert "25 days" not in answered
 
 
 async def test_the_answer_comes_in_pieces():

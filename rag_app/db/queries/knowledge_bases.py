@@ -89,7 +89,8 @@ async def lock(session: AsyncSession, scope: KbScope) -> None:
         NotFound: it was deleted meanwhile.
     """
     held = await session.exec(
-        sa.text("SELECT 1 FROM knowledge_bases WHERE id = :kb_id FOR NO KEY UPDATE"), params={"kb_id": scope.kb_id}
+        sa.text("SELECT 1 FROM knowledge_bases WHERE id = :kb_id FOR NO KEY UPDATE"),
+        params={"kb_id": scope.kb_id},
     )
     if held.first() is None:
         raise NotFound("knowledge base")

@@ -13,7 +13,6 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 
 from rag_app.domain.answers import Completed, LLMEvent, ModelInfo, Prompt, TextDelta, Usage
 from rag_app.rag.embedders.contract import Embedder
-from rag_app.rag.follow_ups import standalone_question
 from rag_app.rag.llms._evidence import Evidence, weigh
 from rag_app.rag.llms._judgement import is_answerable
 from rag_app.rag.llms._quoting import quotations
@@ -76,12 +75,19 @@ class ExtractiveAnswerer:
 
     async def _evidence(self, prompt: Prompt) -> Sequence[Evidence]:
         """The sentences to quote; none when they do not answer."""
-        question = standalone_question(prompt.question, prompt.history)
-        weighed = await weigh(question, prompt.passages, self._embedder)
+        weighed = await weigh(prompt.question, prompt.passages, self._embedder)
         embedder = self._embedder.name if self._embedder else None
         if weighed is None or not is_answerable(weighed, embedder):
             return ()
-        return quotations(weighed.evidence)
+        return quotations(_not_said_before(weighed.evidence, prompt))
+
+
+def _not_said_before(evidence: Sequence[Evidence], prompt: Prompt) -> Sequence[Evidence]:
+    """What a follow-up can add: its subject, taken from the question before, would bring the same answer."""
+    if not prompt.asked or not prompt.history:
+        return evidence
+    said = prompt.history[-1].answer
+    return [one for one in evidence if one.sentence.text not in said] or evidence
 
 
 def written(evidence: Sequence[Evidence]) -> str:
