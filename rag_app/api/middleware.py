@@ -58,6 +58,7 @@ class Guard:
         structlog.contextvars.bind_contextvars(request_id=uuid4().hex[:12])
         refusal = self._refusal(scope)
         if refusal is not None:
+            await _hear_out(scope, receive)
             await refusal(scope, receive, send)
             return
         await self.app(scope, receive if _is_upload(scope) else _limited(receive), send)
@@ -101,6 +102,17 @@ def _is_upload(scope: Scope) -> bool:
     """Whether a request brings files, which are counted where they are read, after asking who sends them."""
     kind = Headers(scope=scope).get("content-type", "")
     return bool(UPLOAD.fullmatch(scope["path"])) and kind.lower().startswith("multipart/form-data")
+
+
+async def _hear_out(scope: Scope, receive: Receive) -> None:
+    """Read a short body that nobody wants: a connection closed on unread bytes may lose the answer."""
+    length = Headers(scope=scope).get("content-length", "")
+    left = int(length) if length.isascii() and length.isdigit() and len(length) < 10 else 0
+    while 0 < left <= MAX_BODY_BYTES:
+        message = await receive()
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
+        left -= len(message.get("body", b""))
 
 
 def _limited(receive: Receive) -> Receive:

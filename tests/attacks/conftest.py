@@ -9,7 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from rag_app.bootstrap import Services
+from rag_app.db.queries import access
 from rag_app.domain.answers import Completed, LLMEvent, ModelInfo, Prompt, TextDelta, Usage
+from rag_app.domain.knowledge_bases import KbScope
+from rag_app.errors import NotFound
 from rag_app.rag.llms.contract import LLM
 from tests.conftest import Owner
 
@@ -42,6 +45,7 @@ class Estate:
     message_id: int
     marker: int
     visit_id: int
+    visit_question_id: int
     visit_message_id: int
     visitor_token: str
 
@@ -70,7 +74,8 @@ class ObedientLLM:
 def llm(services: Services) -> ObedientLLM:
     """Who answers: never mind how well."""
     fake = ObedientLLM()
-    services.llms._made["local"] = cast(LLM, fake)
+    for provider in services.llms.modules:
+        services.llms._made[provider] = cast(LLM, fake)
     return fake
 
 
@@ -98,6 +103,7 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             json={"name": SECRET, "email": f"{SECRET}@example.com"},
             headers=visitor,
         )
+        visited = await client.get(f"/api/chat/conversations/{visit['id']}", headers=visitor)
         read = (await owner.http.get(f"/api/chat/conversations/{conversation_id}")).json()
         return Estate(
             owner=owner,
@@ -111,6 +117,7 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             message_id=answer["id"],
             marker=answer["citations"][0]["marker"],
             visit_id=visit["id"],
+            visit_question_id=visited.json()["messages"][0]["id"],
             visit_message_id=said.json()["id"],
             visitor_token=visit["visitor_token"],
         )
@@ -141,3 +148,16 @@ def rows(services: Services) -> Callable[[], Awaitable[dict[str, str]]]:
 async def _hash(connection: Any, table: str) -> str:
     found = await connection.execute(sa.text(f'SELECT CAST(t AS text) FROM "{table}" t ORDER BY 1'))
     return hashlib.sha256("\n".join(row[0] for row in found).encode()).hexdigest()
+
+
+@pytest.fixture
+def no_questions_asked(monkeypatch) -> None:
+    """An installation whose check of owners is broken, to see that the tests would notice."""
+
+    async def let_in(session: Any, *, kb_id: int, owner_id: int, **_: Any) -> KbScope:
+        scope = await access.for_job(session, kb_id=kb_id)
+        if scope is None:
+            raise NotFound("knowledge base")
+        return scope
+
+    monkeypatch.setattr(access, "owned", let_in)

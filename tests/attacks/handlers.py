@@ -8,21 +8,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.attacks.conftest import Estate
+from rag_app.ui.chat.view import Turn
+from rag_app.ui.dashboard.document.view import Head
+from rag_app.ui.dashboard.knowledge_base.view import Summary
+from tests.attacks.conftest import QUESTION, SECRET, Estate
 
 
 @dataclass(frozen=True)
 class Call:
     """One call of a handler.
 
-    `vars` are set before: what the browser could have made the state remember, or worse. `changes` are
-    the tables in which the handler changes rows of the caller's own. `is_public`: whoever has the link
-    sees name and description.
+    `vars` are set before: what the browser could have made the state remember, or worse; `kb_id` is
+    what is then chosen above the tabs. `changes` are the tables in which the handler changes rows of
+    the caller's own. `is_public`: whoever has the link sees name and description.
     """
 
     args: Sequence[Any] = ()
     url: str = "/"
     vars: Mapping[str, Any] = field(default_factory=dict)
+    kb_id: int = 0
     changes: frozenset[str] = frozenset()
     is_public: bool = False
 
@@ -32,6 +36,53 @@ def call(*args: Any, changes: Sequence[str] = (), **more: Any) -> Call:
     return Call(args, changes=frozenset(changes), **more)
 
 
+def visit(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the shared chat, made to remember the conversation of A's visitor."""
+    turns = [Turn(a.visit_question_id, "What?", answer_id=a.visit_message_id)]
+    remembered = {"_slug": a.slug, "conversation_id": a.visit_id, "turns": turns}
+    remembered["reason_for"] = a.visit_message_id
+    return call(*args, url=f"/s/{a.slug}", vars=remembered, is_public=True, **more)
+
+
+def preview(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the preview, made to remember A's own conversation."""
+    turns = [Turn(a.question_id, "What?", answer_id=a.message_id)]
+    remembered = {"kb_id": a.kb_id, "conversation_id": a.conversation_id, "turns": turns}
+    remembered["reason_for"] = a.message_id
+    return call(*args, url=f"/chat/{a.kb_id}", vars=remembered, **more)
+
+
+def reading(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the reader of conversations, made to remember one of A's."""
+    remembered = {"conversation_id": a.visit_id, "_kb_id": a.kb_id}
+    return call(*args, url=f"/conversations/{a.visit_id}", vars=remembered, **more)
+
+
+def documents(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the list of documents, made to remember A's."""
+    remembered = {"summary": Summary(kb_id=a.kb_id), **more.pop("vars", {})}
+    return call(*args, url=f"/knowledge?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def document(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from an open document, made to remember A's."""
+    remembered = {"_kb_id": a.kb_id, "head": Head(id=a.document_id), **more.pop("vars", {})}
+    url = f"/knowledge/document/{a.document_id}?kb={a.kb_id}&chunk={a.chunk_id}"
+    return call(*args, url=url, vars=remembered, kb_id=a.kb_id, **more)
+
+
+def share(a: Estate, *args: Any) -> Call:
+    """A call from the window of the public link, made to remember A's."""
+    return call(*args, vars={"kb_id": a.kb_id})
+
+
+def edit_kb(a: Estate, *args: Any) -> Call:
+    """A call from the window of a knowledge base, made to remember A's."""
+    models = [("extractive-1", "Fake")]
+    remembered = {"is_open": True, "kb_id": a.kb_id, "provider": "local", "model": "extractive-1"}
+    return call(*args, vars={**remembered, "models": models})
+
+
 CALLS: dict[str, Callable[[Estate], Call]] = {
     "AccountState.open": lambda a: call(url=f"/knowledge?kb={a.kb_id}"),
     "FeedbackState.show": lambda a: call("Saved.", "success"),
@@ -39,4 +90,107 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "SignInState.open": lambda a: call(url="/login?next=//evil.example"),
     "CurrentKbState.load": lambda a: call(url=f"/knowledge?kb={a.kb_id}", vars={"remembered": str(a.kb_id)}),
     "CurrentKbState.choose": lambda a: call(str(a.kb_id)),
+    # search
+    "SearchState.load": lambda a: call(url=f"/search?kb={a.kb_id}", kb_id=a.kb_id),
+    "SearchState.search": lambda a: call({"query": QUESTION, "limit": "20"}, vars={"_kb_id": a.kb_id}),
+    # conversations
+    "ConversationsState.load": lambda a: call(vars={"chosen_kb": str(a.kb_id), "query": "e"}),
+    "ConversationsState.show_more": lambda a: call(vars={"chosen_kb": str(a.kb_id), "with_previews": True}),
+    "ConversationsState.filter_kb": lambda a: call(str(a.kb_id), vars={"with_previews": True}),
+    "ConversationsState.filter_status": lambda a: call("active", vars={"chosen_kb": str(a.kb_id)}),
+    "ConversationsState.search": lambda a: call({"query": SECRET[:5]}, vars={"chosen_kb": str(a.kb_id)}),
+    "ConversationsState.show_previews": lambda a: call(True, vars={"chosen_kb": str(a.kb_id)}),
+    "ConversationsState.show_all": lambda a: call(),
+    "ConversationState.open": lambda a: call(url=f"/conversations/{a.conversation_id}"),
+    "ConversationState.show_citation": lambda a: call(
+        a.message_id, a.marker, vars={"conversation_id": a.conversation_id}
+    ),
+    "ConversationState.close_passage": reading,
+    "ConversationState.close": reading,
+    "ConversationState.reopen": reading,
+    "ConversationState.ask_to_delete": reading,
+    "ConversationState.keep": reading,
+    # the shared chat
+    "VisitState.open": visit,
+    "VisitState.open_conversation": lambda a: visit(a, a.visit_id),
+    "VisitState.show_citation": lambda a: visit(a, a.visit_message_id, 1),
+    "VisitState.close_passage": visit,
+    "VisitState.rate": lambda a: visit(a, a.visit_message_id, -1),
+    "VisitState.send_reason": lambda a: visit(a, {"reason": "Mine"}),
+    "VisitState.skip_reason": visit,
+    "VisitState.ask": lambda a: visit(a, {"question": "holiday"}),
+    "VisitState.retry": lambda a: visit(a, a.visit_message_id),
+    "VisitState.stop": visit,
+    "VisitState.new_conversation": visit,
+    "VisitState.ask_name": visit,
+    "VisitState.introduce": lambda a: visit(a, {"name": "Eve", "email": ""}, changes=["end_users"]),
+    "VisitState.stay_unknown": visit,
+    # the preview
+    "PreviewState.open": preview,
+    "PreviewState.open_conversation": lambda a: preview(a, a.conversation_id),
+    "PreviewState.show_citation": lambda a: preview(a, a.message_id, a.marker),
+    "PreviewState.close_passage": preview,
+    "PreviewState.rate": lambda a: preview(a, a.message_id, -1),
+    "PreviewState.send_reason": lambda a: preview(a, {"reason": "Mine"}),
+    "PreviewState.skip_reason": preview,
+    "PreviewState.ask": lambda a: preview(a, {"question": "holiday"}),
+    "PreviewState.retry": lambda a: preview(a, a.message_id),
+    "PreviewState.stop": preview,
+    "PreviewState.new_conversation": preview,
+    "ConversationState.delete": reading,
+    # documents
+    "KnowledgeBaseState.load": documents,
+    "KnowledgeBaseState.watch": documents,
+    "KnowledgeBaseState.file_uploaded": lambda a: documents(a, "a.txt", True),
+    "KnowledgeBaseState.forget_duplicates": documents,
+    "KnowledgeBaseState.filter_status": lambda a: documents(a, "ready"),
+    "KnowledgeBaseState.filter_name": lambda a: documents(a, SECRET[:5]),
+    "KnowledgeBaseState.show_all": documents,
+    "KnowledgeBaseState.older": documents,
+    "KnowledgeBaseState.newer": lambda a: documents(a, vars={"_newer": [0]}),
+    "KnowledgeBaseState.retry": lambda a: documents(a, a.job_id),
+    "KnowledgeBaseState.retry_all": documents,
+    "KnowledgeBaseState.cancel": lambda a: documents(a, a.job_id),
+    # one document
+    "DocumentState.load": document,
+    "DocumentState.open_tab": lambda a: document(a, "chunks"),
+    "DocumentState.earlier": document,
+    "DocumentState.later": lambda a: document(a, vars={"tab": "chunks"}),
+    "DocumentState.switch_chunk": lambda a: document(a, a.chunk_id, False),
+    "DocumentState.edit": lambda a: document(a, a.chunk_id),
+    "DocumentState.stop_editing": document,
+    "DocumentState.save": lambda a: document(a, {"content": "Mine"}, vars={"editing_id": a.chunk_id}),
+    "KnowledgeBaseState.read_again": lambda a: documents(a, a.document_id),
+    "KnowledgeBaseState.ask_to_delete": lambda a: documents(a, a.document_id),
+    "KnowledgeBaseState.keep": documents,
+    "KnowledgeBaseState.delete": lambda a: documents(a, vars={"deleting_id": a.document_id}),
+    # the public link
+    "ShareState.open": lambda a: call(a.kb_id),
+    "ShareState.switch": lambda a: share(a, True),
+    "ShareState.ask_to_renew": share,
+    "ShareState.keep": share,
+    "ShareState.renew": share,
+    "ShareState.end": share,
+    "ShareState.close": share,
+    # knowledge bases
+    "CreateKbState.open_new": lambda a: call(),
+    "CreateKbState.open_existing": lambda a: call(a.kb_id),
+    "CreateKbState.choose_provider": lambda a: edit_kb(a, "local"),
+    "CreateKbState.choose_model": lambda a: edit_kb(a, "extractive-1"),
+    "CreateKbState.save": lambda a: edit_kb(a, {"name": "Mine", "temperature": "0.5", "max_tokens": "100"}),
+    "CreateKbState.close": edit_kb,
+    "MyKnowledgeBasesState.load": lambda a: call(),
+    "MyKnowledgeBasesState.show_more": lambda a: call(),
+    "MyKnowledgeBasesState.archive": lambda a: call(a.kb_id),
+    "MyKnowledgeBasesState.bring_back": lambda a: call(a.kb_id),
+    "MyKnowledgeBasesState.ask_to_delete": lambda a: call(a.kb_id),
+    "MyKnowledgeBasesState.keep": lambda a: call(vars={"deleting_id": a.kb_id}),
+    "MyKnowledgeBasesState.delete": lambda a: call("Mine", vars={"deleting_id": a.kb_id}),
+    # settings
+    "SettingsState.load": lambda a: call(),
+    "SettingsState.rename": lambda a: call({"name": "Eve"}, changes=["users"]),
+    "SettingsState.change_password": lambda a: call(
+        {"current": "wrong guess", "new_password": "another secret", "repeated": "another secret"}
+    ),
+    "SettingsState.sign_out_elsewhere": lambda a: call(),
 }

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Self
 
 import pytest
@@ -16,10 +17,18 @@ from reflex.istate.data import RouterData
 
 import rag_app.ui
 from rag_app.errors import InvalidInput, NotAllowed, NotFound, NotSignedIn
+from rag_app.ui.dashboard.current_kb import CurrentKbState
+from rag_app.ui.dashboard.knowledge_base import state as documents_page
 from tests.attacks.conftest import SECRET
 from tests.attacks.handlers import CALLS, Call
 from tests.attacks.test_tenants import changed
 from tests.conftest import ORIGIN, Owner
+
+
+@pytest.fixture(autouse=True)
+def _tabs_are_open(monkeypatch):
+    monkeypatch.setattr(documents_page, "is_connected", lambda _: True)
+
 
 REFUSALS = (NotFound, NotSignedIn, NotAllowed, InvalidInput)
 OTHER_VISITOR = "another-visitor-of-the-same-link-0123456789"
@@ -112,6 +121,7 @@ async def run(name: str, how: Call, cookie: str, *, refusals: tuple[type[Excepti
         "pathname": how.url.partition("?")[0],
         "query": query | ({"slug": slug} if slug else {}),
     })  # fmt: skip
+    (await root.get_state(CurrentKbState)).kb_id = how.kb_id
     state = await root.get_state(kind)
     for variable, value in how.vars.items():
         setattr(state, variable, value)
@@ -182,7 +192,7 @@ async def test_ended_sign_in_gets_nothing_though_its_cookie_is_still_sent(estate
 
     for name in OURS.keys() & CALLS.keys():
         how = CALLS[name](estate)
-        if secrets_in(await run(name, how, cookie_of(estate.owner)), how):
+        if secrets_in(await run(name, how, cookie_of(estate.owner, visitor="")), how):
             wrong.append(f"{name} shows A's data")
 
     assert wrong == []
@@ -196,7 +206,7 @@ async def test_arguments_of_the_wrong_type_get_nothing(estate, other, junk):
 
     for name in OURS.keys() & CALLS.keys():
         how = CALLS[name](estate)
-        bent = Call([junk] * len(how.args), url=how.url, vars=how.vars, is_public=how.is_public)
+        bent = replace(how, args=[junk] * len(how.args))
         # Whatever is raised, the page says "something went wrong" and logs it.
         if secrets_in(await run(name, bent, cookie_of(other), refusals=(Exception,)), how):
             wrong.append(f"{name} shows A's data")
@@ -216,7 +226,17 @@ async def test_owner_is_let_in_by_the_same_calls(estate):
     assert refused == []
 
 
-async def test_check_would_notice_a_handler_that_forgets_to_ask(estate):
-    how = CALLS["CurrentKbState.load"](estate)
+async def test_these_tests_notice_a_check_that_is_broken(estate, other, no_questions_asked):
+    seen = set()
 
-    assert secrets_in(await run("CurrentKbState.load", how, cookie_of(estate.owner)), how)
+    for name in ("SearchState.search", "PreviewState.open", "DocumentState.load", "KnowledgeBaseState.load"):
+        how = CALLS[name](estate)
+        if secrets_in(await run(name, how, cookie_of(other)), how):
+            seen.add(name)
+
+    assert seen == {
+        "SearchState.search",
+        "PreviewState.open",
+        "DocumentState.load",
+        "KnowledgeBaseState.load",
+    }

@@ -232,6 +232,17 @@ async def test_owner_of_it_all_is_let_in_by_the_same_requests(estate):
     assert refused == []
 
 
+async def test_these_tests_notice_a_check_that_is_broken(estate, other, no_questions_asked):
+    let_in = set()
+
+    for ask in asks(ids_of(estate)):
+        if ask.method == "GET" and (await send(other.http, ask)).status_code == 200:
+            let_in.add(ask.template)
+
+    assert "/api/knowledge-bases/{kb_id}" in let_in
+    assert "/api/knowledge-bases/{kb_id}/documents/{document_id}/original" in let_in
+
+
 async def test_ids_in_other_spellings_are_no_way_around(estate, other):
     for spelling in (
         f"{estate.kb_id} ", f"%20{estate.kb_id}", f"0{estate.kb_id}", f"+{estate.kb_id}", f"{estate.kb_id}.0",
