@@ -5,5 +5,5 @@ cd "$(dirname "$0")/.."
 
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
-.venv/bin/ty check rag_app tests
+.venv/bin/ty check rag_app
 .venv/bin/lint-imports --no-logo

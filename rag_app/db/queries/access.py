@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from rag_app.db.statements import run
 from rag_app.domain.knowledge_bases import KbScope
 from rag_app.errors import NotFound
 
@@ -21,7 +22,8 @@ async def owned(session: AsyncSession, *, kb_id: int, owner_id: int, hold: bool 
     """
     if not 0 < kb_id <= MAX_INT32:
         raise NotFound("knowledge base")
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"""
             SELECT id FROM knowledge_bases WHERE id = :kb_id AND user_id = :owner_id {_HOLD if hold else ""}
         """),
@@ -38,7 +40,8 @@ async def shared(session: AsyncSession, *, slug: str) -> tuple[KbScope, int]:
     Raises:
         NotFound: the link never was, has ended, or its knowledge base or owner is switched off.
     """
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text("""
             SELECT kb.id, kb.user_id, l.id AS link_id
             FROM share_links l JOIN knowledge_bases kb ON kb.id = l.kb_id
@@ -55,8 +58,10 @@ async def shared(session: AsyncSession, *, slug: str) -> tuple[KbScope, int]:
 
 async def for_job(session: AsyncSession, *, kb_id: int) -> KbScope | None:
     """Let a worker do a queued job, and hold its knowledge base; None when that is gone meanwhile."""
-    found = await session.exec(
-        sa.text(f"SELECT user_id FROM knowledge_bases WHERE id = :kb_id {_HOLD}"), params={"kb_id": kb_id}
+    found = await run(
+        session,
+        sa.text(f"SELECT user_id FROM knowledge_bases WHERE id = :kb_id {_HOLD}"),
+        params={"kb_id": kb_id},
     )
     row = found.first()
     return None if row is None else KbScope(kb_id, row.user_id)

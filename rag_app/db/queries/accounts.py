@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from rag_app.db.statements import run
 from rag_app.db.tables import SignInRow, UserRow
 from rag_app.domain.accounts import SignIn, User
 from rag_app.errors import Conflict
@@ -29,7 +30,7 @@ def _user(row: Any) -> User:
 
 async def count(session: AsyncSession) -> int:
     """How many accounts there are."""
-    return (await session.exec(sa.text("SELECT count(*) FROM users"))).scalar_one()
+    return (await run(session, sa.text("SELECT count(*) FROM users"))).scalar_one()
 
 
 async def insert(session: AsyncSession, *, email: str, name: str, password_hash: str | None) -> User:
@@ -39,7 +40,7 @@ async def insert(session: AsyncSession, *, email: str, name: str, password_hash:
         Conflict: the address has an account already.
     """
     # Registrations wait for each other here: a count without the lock could read 0 twice.
-    await session.exec(sa.text("SELECT pg_advisory_xact_lock(:key)"), params={"key": FIRST_USER_LOCK})
+    await run(session, sa.text("SELECT pg_advisory_xact_lock(:key)"), params={"key": FIRST_USER_LOCK})
     if (await session.exec(select(UserRow.id).where(UserRow.email == email))).first() is not None:
         raise Conflict("There is an account with this e-mail address already.", field="email")
     role = "super_admin" if await count(session) == 0 else "kb_owner"
@@ -58,14 +59,14 @@ async def password_of(session: AsyncSession, *, email: str) -> tuple[User, str |
 
 async def set_password(session: AsyncSession, *, user_id: int, password_hash: str) -> None:
     """Keep a new password hash."""
-    await session.exec(
-        sa.update(UserRow).where(col(UserRow.id) == user_id).values(password_hash=password_hash)
+    await run(
+        session, sa.update(UserRow).where(col(UserRow.id) == user_id).values(password_hash=password_hash)
     )
 
 
 async def rename(session: AsyncSession, *, user_id: int, name: str) -> None:
     """Change how a person is called."""
-    await session.exec(sa.update(UserRow).where(col(UserRow.id) == user_id).values(name=name))
+    await run(session, sa.update(UserRow).where(col(UserRow.id) == user_id).values(name=name))
 
 
 async def insert_sign_in(
@@ -92,7 +93,8 @@ async def insert_sign_in(
 
 async def sign_in(session: AsyncSession, *, sign_in_id: UUID) -> SignIn | None:
     """A sign-in that still holds, with its account; None when ended, expired or switched off."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text("""
             SELECT s.id AS sign_in_id, s.expires_at, s.last_seen_at < now() - interval '5 minutes' AS stale,
                    u.id, u.email, u.name, u.role, u.subscription_tier, u.is_active, u.created_at
@@ -105,15 +107,18 @@ async def sign_in(session: AsyncSession, *, sign_in_id: UUID) -> SignIn | None:
     if row is None:
         return None
     if row.stale:
-        await session.exec(
-            sa.text("UPDATE sign_ins SET last_seen_at = now() WHERE id = :id"), params={"id": sign_in_id}
+        await run(
+            session,
+            sa.text("UPDATE sign_ins SET last_seen_at = now() WHERE id = :id"),
+            params={"id": sign_in_id},
         )
     return SignIn(row.sign_in_id, _user(row), row.expires_at)
 
 
 async def by_refresh_hash(session: AsyncSession, *, refresh_hash: bytes) -> Any | None:
     """The sign-in a refresh token belongs to, locked; `is_previous` when it was used before."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text("""
             SELECT id, user_id, ended_at, expires_at > now() AS is_alive,
                    previous_refresh_hash IS NOT DISTINCT FROM CAST(:hash AS bytea) AS is_previous,
@@ -129,7 +134,8 @@ async def by_refresh_hash(session: AsyncSession, *, refresh_hash: bytes) -> Any 
 
 async def rotate_refresh(session: AsyncSession, *, sign_in_id: UUID, refresh_hash: bytes) -> None:
     """Replace a refresh token, remembering the one before to notice its reuse."""
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             UPDATE sign_ins SET previous_refresh_hash = refresh_hash, refresh_hash = :hash,
               refreshed_at = now(), last_seen_at = now() WHERE id = :id
@@ -140,7 +146,8 @@ async def rotate_refresh(session: AsyncSession, *, sign_in_id: UUID, refresh_has
 
 async def end_sign_in(session: AsyncSession, *, sign_in_id: UUID) -> None:
     """End one sign-in."""
-    await session.exec(
+    await run(
+        session,
         sa.text("UPDATE sign_ins SET ended_at = now() WHERE id = :id AND ended_at IS NULL"),
         params={"id": sign_in_id},
     )
@@ -148,7 +155,8 @@ async def end_sign_in(session: AsyncSession, *, sign_in_id: UUID) -> None:
 
 async def end_other_sign_ins(session: AsyncSession, *, user_id: int, but: UUID | None) -> int:
     """End a person's sign-ins, all but one; returns how many."""
-    ended = await session.exec(
+    ended = await run(
+        session,
         sa.text("""
             UPDATE sign_ins SET ended_at = now()
             WHERE user_id = :user_id AND ended_at IS NULL AND id IS DISTINCT FROM CAST(:but AS uuid)
@@ -160,7 +168,8 @@ async def end_other_sign_ins(session: AsyncSession, *, user_id: int, but: UUID |
 
 async def open_sign_ins(session: AsyncSession, *, user_id: int) -> list[dict[str, Any]]:
     """A person's sign-ins that hold, newest first."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text("""
             SELECT id, kind, user_agent, created_at, last_seen_at FROM sign_ins
             WHERE user_id = :user_id AND ended_at IS NULL AND expires_at > now()
@@ -175,7 +184,8 @@ async def write_audit(
     session: AsyncSession, *, user_id: int | None, action: str, kb_id: int | None = None, **details: Any
 ) -> None:
     """Note who did what; never secrets."""
-    await session.exec(
+    await run(
+        session,
         sa.text(
             "INSERT INTO audit_log (user_id, kb_id, action, details) "
             "VALUES (:user_id, :kb_id, :action, :details)"

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from rag_app.db.queries.access import MAX_INT32
+from rag_app.db.statements import run
 from rag_app.db.tables import ConversationRow, MessageRow
 from rag_app.domain.conversations import Citation, Conversation, Message, Visitor
 from rag_app.domain.knowledge_bases import KbScope
@@ -88,7 +89,8 @@ async def _scope(
 ) -> KbScope:
     if not 0 < conversation_id <= MAX_INT32:
         raise NotFound("conversation")
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"""
             SELECT kb.id, kb.user_id FROM conversations c JOIN knowledge_bases kb ON kb.id = c.kb_id
             JOIN users u ON u.id = kb.user_id WHERE c.id = :conversation_id AND {condition}
@@ -107,7 +109,8 @@ async def get(session: AsyncSession, scope: KbScope, *, conversation_id: int) ->
     Raises:
         NotFound: it is another knowledge base's.
     """
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"{_CONVERSATION} WHERE c.kb_id = :kb_id AND c.id = :conversation_id"),
         params={"kb_id": scope.kb_id, "conversation_id": conversation_id},
     )
@@ -129,7 +132,8 @@ async def of_owner(
     limit: int,
 ) -> list[Conversation]:
     """Conversations with an owner's knowledge bases, newest first; `query` looks into what was said."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"""
             {_CONVERSATION} WHERE kb.user_id = :owner_id
             AND (CAST(:kb_id AS integer) IS NULL OR c.kb_id = :kb_id)
@@ -160,7 +164,8 @@ async def of_visitor(
     session: AsyncSession, scope: KbScope, *, end_user_id: int, limit: int
 ) -> list[Conversation]:
     """A visitor's own conversations, newest first."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"""
             {_CONVERSATION} WHERE c.kb_id = :kb_id AND c.end_user_id = :end_user_id AND m.n_messages > 0
             ORDER BY c.id DESC LIMIT :limit
@@ -174,7 +179,8 @@ async def move_to_link(
     session: AsyncSession, scope: KbScope, *, end_user_id: int, share_link_id: int
 ) -> None:
     """Let a visitor who was given the new link go on with conversations held through an old one."""
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             UPDATE conversations SET share_link_id = :share_link_id
             WHERE kb_id = :kb_id AND end_user_id = :end_user_id AND share_link_id IS DISTINCT FROM :share_link_id
@@ -187,7 +193,8 @@ async def previews_of(
     session: AsyncSession, scope: KbScope, *, user_id: int, limit: int
 ) -> list[Conversation]:
     """An owner's own trial conversations, newest first."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"""
             {_CONVERSATION} WHERE c.kb_id = :kb_id AND c.user_id = :user_id AND m.n_messages > 0
             ORDER BY c.id DESC LIMIT :limit
@@ -206,7 +213,8 @@ async def messages(
     limit: int = 200,
 ) -> list[Message]:
     """The newest messages of a conversation, oldest of them first."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"""
             SELECT * FROM (
               SELECT {_MESSAGE_COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id
@@ -228,7 +236,8 @@ async def message(session: AsyncSession, scope: KbScope, *, conversation_id: int
     """
     if not 0 < message_id <= MAX_INT32:
         raise NotFound("message")
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"""
             SELECT {_MESSAGE_COLUMNS} FROM messages m JOIN conversations c ON c.id = m.conversation_id
             WHERE c.kb_id = :kb_id AND c.id = :conversation_id AND m.id = :message_id
@@ -263,7 +272,8 @@ async def add_message(
     )
     session.add(row)
     await session.flush()
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             UPDATE conversations SET updated_at = now(),
               title = CASE WHEN title = '' THEN left(:content, 120) ELSE title END
@@ -279,7 +289,8 @@ async def delete_messages_from(
     session: AsyncSession, scope: KbScope, *, conversation_id: int, message_id: int
 ) -> None:
     """Forget a message and what came after it, to ask again."""
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             DELETE FROM messages m USING conversations c WHERE c.id = m.conversation_id AND c.kb_id = :kb_id
             AND c.id = :conversation_id AND m.id >= :message_id
@@ -290,7 +301,8 @@ async def delete_messages_from(
 
 async def set_status(session: AsyncSession, scope: KbScope, *, conversation_id: int, status: str) -> None:
     """Close or reopen a conversation."""
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             UPDATE conversations SET status = CAST(:status AS conversation_status)
             WHERE id = :conversation_id AND kb_id = :kb_id
@@ -301,7 +313,8 @@ async def set_status(session: AsyncSession, scope: KbScope, *, conversation_id: 
 
 async def delete(session: AsyncSession, scope: KbScope, *, conversation_id: int) -> None:
     """Delete a conversation with its messages."""
-    await session.exec(
+    await run(
+        session,
         sa.text("DELETE FROM conversations WHERE id = :conversation_id AND kb_id = :kb_id"),
         params={"conversation_id": conversation_id, "kb_id": scope.kb_id},
     )
@@ -317,7 +330,8 @@ async def set_feedback(
     reason: str | None,
 ) -> None:
     """Keep what a reader thinks of an answer."""
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             UPDATE messages m SET feedback = :feedback, feedback_reason = :reason FROM conversations c
             WHERE c.id = m.conversation_id AND c.kb_id = :kb_id AND c.id = :conversation_id
@@ -338,7 +352,8 @@ async def visitor(
 ) -> Visitor | None:
     """The visitor with a token; made on first use when `create`."""
     if create:
-        await session.exec(
+        await run(
+            session,
             sa.text("""
                 INSERT INTO end_users (kb_id, token_hash) VALUES (:kb_id, :token_hash)
                 ON CONFLICT (kb_id, token_hash) WHERE token_hash IS NOT NULL
@@ -346,7 +361,8 @@ async def visitor(
             """),
             params={"kb_id": scope.kb_id, "token_hash": token_hash},
         )
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(
             "SELECT id, kb_id, name, email FROM end_users WHERE kb_id = :kb_id AND token_hash = :token_hash"
         ),
@@ -360,7 +376,8 @@ async def introduce_visitor(
     session: AsyncSession, scope: KbScope, *, end_user_id: int, name: str | None, email: str | None
 ) -> None:
     """Keep the name and address a visitor left."""
-    await session.exec(
+    await run(
+        session,
         sa.text("UPDATE end_users SET name = :name, email = :email WHERE id = :id AND kb_id = :kb_id"),
         params={"id": end_user_id, "kb_id": scope.kb_id, "name": name, "email": email},
     )
@@ -377,7 +394,8 @@ async def add_usage(
     details: dict[str, Any],
 ) -> None:
     """Count one call of a model; its cost stays unknown until prices are known, never 0."""
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             INSERT INTO llm_usage (kb_id, user_id, provider, model, prompt_tokens, completion_tokens,
               total_tokens, estimated_cost, request_metadata)

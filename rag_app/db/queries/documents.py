@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from rag_app.db.engine import driver_connection
 from rag_app.db.queries.search import forget_words, index_words, vector_literal
+from rag_app.db.statements import run
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
 from rag_app.domain.knowledge_bases import Document, Job, KbScope, PagePart, StoredChunk, StoredPage
 from rag_app.errors import NotFound
@@ -78,7 +79,8 @@ async def insert(
         "media_type": media_type,
     }
     while True:  # again when the one that was in the way is deleted in between
-        inserted = await session.exec(
+        inserted = await run(
+            session,
             sa.text("""
                 INSERT INTO documents (kb_id, name, size_bytes, sha256, media_type)
                 VALUES (:kb_id, :name, :size_bytes, :sha256, :media_type)
@@ -88,7 +90,8 @@ async def insert(
         )
         if (row := inserted.first()) is not None:
             return row.id, True
-        found = await session.exec(
+        found = await run(
+            session,
             sa.text("SELECT id FROM documents WHERE kb_id = :kb_id AND sha256 = :sha256 FOR UPDATE"),
             params=params,
         )
@@ -102,7 +105,8 @@ async def get(session: AsyncSession, scope: KbScope, *, document_id: int) -> Doc
     Raises:
         NotFound: it is not in this knowledge base.
     """
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"{_DOCUMENT} WHERE d.kb_id = :kb_id AND d.id = :document_id"),
         params={"kb_id": scope.kb_id, "document_id": document_id},
     )
@@ -122,7 +126,8 @@ async def page_of(
     name: str | None = None,
 ) -> list[Document]:
     """Documents, newest first, older than the id `before`; `name` filters by part of the name."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"""
             {_DOCUMENT} WHERE d.kb_id = :kb_id
             AND (CAST(:before AS bigint) IS NULL OR d.id < :before)
@@ -144,7 +149,8 @@ async def delete(session: AsyncSession, scope: KbScope, *, document_id: int) -> 
         NotFound: it is not in this knowledge base.
     """
     params = {"kb_id": scope.kb_id, "document_id": document_id}
-    locked = await session.exec(
+    locked = await run(
+        session,
         sa.text("SELECT sha256 FROM documents WHERE kb_id = :kb_id AND id = :document_id FOR UPDATE"),
         params=params,
     )
@@ -152,21 +158,26 @@ async def delete(session: AsyncSession, scope: KbScope, *, document_id: int) -> 
     if row is None:
         raise NotFound("document")
     await forget_words(session, scope, document_id=document_id)
-    await session.exec(
-        sa.text("DELETE FROM chunks WHERE kb_id = :kb_id AND document_id = :document_id"), params=params
+    await run(
+        session,
+        sa.text("DELETE FROM chunks WHERE kb_id = :kb_id AND document_id = :document_id"),
+        params=params,
     )
-    await session.exec(
-        sa.text("DELETE FROM documents WHERE kb_id = :kb_id AND id = :document_id"), params=params
+    await run(
+        session, sa.text("DELETE FROM documents WHERE kb_id = :kb_id AND id = :document_id"), params=params
     )
-    others = await session.exec(
-        sa.text("SELECT 1 FROM documents WHERE sha256 = :sha256 LIMIT 1"), params={"sha256": row.sha256}
+    others = await run(
+        session,
+        sa.text("SELECT 1 FROM documents WHERE sha256 = :sha256 LIMIT 1"),
+        params={"sha256": row.sha256},
     )
     return None if others.first() else row.sha256
 
 
 async def pages(session: AsyncSession, scope: KbScope, *, document_id: int) -> list[StoredPage]:
     """The extracted text by page, in order."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text("""
             SELECT p.position, p.number, p.text FROM document_pages p JOIN documents d ON d.id = p.document_id
             WHERE d.kb_id = :kb_id AND d.id = :document_id ORDER BY p.position
@@ -180,7 +191,8 @@ async def page_parts(
     session: AsyncSession, scope: KbScope, *, document_id: int, characters: int, skip: int, limit: int
 ) -> list[PagePart]:
     """The extracted text in pieces of at most `characters`, in order; a page without text is one piece."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text("""
             SELECT p.position, p.number, part, substr(p.text, part * :characters + 1, :characters) AS text
             FROM document_pages p JOIN documents d ON d.id = p.document_id,
@@ -207,7 +219,8 @@ async def chunks(
     session: AsyncSession, scope: KbScope, *, document_id: int, skip: int = 0, limit: int | None = None
 ) -> list[StoredChunk]:
     """A document's chunks, in order; all of them, or `limit` from the position `skip` on."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"""
             SELECT {_CHUNK_COLUMNS} FROM chunks
             WHERE kb_id = :kb_id AND document_id = :document_id AND position >= :skip
@@ -224,7 +237,8 @@ async def chunk(session: AsyncSession, scope: KbScope, *, chunk_id: int) -> Stor
     Raises:
         NotFound: it is not in this knowledge base.
     """
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"SELECT {_CHUNK_COLUMNS} FROM chunks WHERE kb_id = :kb_id AND id = :chunk_id"),
         params={"kb_id": scope.kb_id, "chunk_id": chunk_id},
     )
@@ -246,7 +260,8 @@ async def change_chunk(
     vector: NDArray[np.float32] | None = None,
 ) -> None:
     """Switch a chunk on or off, or give it new text with the vector of that text."""
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             UPDATE chunks SET enabled = coalesce(:enabled, enabled), content = coalesce(:content, content),
               content_hash = coalesce(:content_hash, content_hash), n_tokens = coalesce(:n_tokens, n_tokens),
@@ -270,7 +285,8 @@ async def change_chunk(
 
 async def lock(session: AsyncSession, scope: KbScope, *, document_id: int) -> bool:
     """Hold a document until the transaction ends; False when it is gone."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text("SELECT 1 FROM documents WHERE kb_id = :kb_id AND id = :document_id FOR UPDATE"),
         params={"kb_id": scope.kb_id, "document_id": document_id},
     )
@@ -281,7 +297,8 @@ async def set_status(
     session: AsyncSession, scope: KbScope, *, document_id: int, status: str, error_message: str | None = None
 ) -> None:
     """Say how far a document is; one that was ready before stays so, searched by its old chunks."""
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             UPDATE documents SET error_message = :error_message,
               status = CASE WHEN ready_at IS NULL THEN CAST(:status AS document_status) ELSE 'ready' END
@@ -300,7 +317,8 @@ async def known_embeddings(
     session: AsyncSession, scope: KbScope, *, document_id: int, model_id: int
 ) -> dict[bytes, str]:
     """Vectors this document has already been given, by hash of the text; as pgvector writes them."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text("""
             SELECT content_hash, embedding::text AS embedding FROM chunks
               WHERE kb_id = :kb_id AND document_id = :document_id AND model_id = :model_id
@@ -323,7 +341,8 @@ async def keep_embeddings(
     vectors: dict[bytes, str],
 ) -> None:
     """Keep a finished batch, so that a crash does not cost it again; nothing for a deleted document."""
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             INSERT INTO pending_embeddings (document_id, model_id, content_hash, embedding)
             SELECT d.id, :model_id, v.hash, v.vector::halfvec
@@ -372,12 +391,13 @@ async def swap_contents(
         "DELETE FROM document_pages WHERE document_id = :document_id",
         "DELETE FROM pending_embeddings WHERE document_id = :document_id",
     ):
-        await session.exec(sa.text(statement), params=params)
+        await run(session, sa.text(statement), params=params)
     ids = await _copy_chunks(session, scope, document_id=document_id, model_id=model_id, chunks=new_chunks)
     await _copy_pages(session, document_id=document_id, parsed=parsed)
     texts = [(chunk_id, item.words) for chunk_id, item in zip(ids, new_chunks, strict=True)]
     await index_words(session, scope, document_id=document_id, language=language, texts=texts)
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             UPDATE documents SET status = 'ready', error_message = NULL, ready_at = now(), language = :language,
               used_ocr = :used_ocr, media_type = :media_type, n_pages = :n_pages, n_chunks = :n_chunks,
@@ -399,7 +419,8 @@ async def swap_contents(
 async def _copy_chunks(
     session: AsyncSession, scope: KbScope, *, document_id: int, model_id: int, chunks: Sequence[NewChunk]
 ) -> list[int]:
-    taken = await session.exec(
+    taken = await run(
+        session,
         sa.text("SELECT nextval('chunks_id_seq') AS id FROM generate_series(1, :n)"),
         params={"n": len(chunks)},
     )

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from rag_app.db.queries.access import MAX_INT32
+from rag_app.db.statements import run
 from rag_app.db.tables import JobRow
 from rag_app.domain.knowledge_bases import BatchProgress, Job, KbScope
 from rag_app.errors import NotFound
@@ -56,7 +57,8 @@ async def get(session: AsyncSession, scope: KbScope, *, job_id: int, lock: bool 
     """
     if not 0 < job_id <= MAX_INT32:
         raise NotFound("job")
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"""
             SELECT {_COLUMNS} FROM document_processing_jobs
             WHERE kb_id = :kb_id AND id = :job_id {"FOR UPDATE" if lock else ""}
@@ -73,7 +75,8 @@ async def page_of(
     session: AsyncSession, scope: KbScope, *, before: int | None, limit: int, status: str | None = None
 ) -> list[Job]:
     """Jobs, newest first, older than the id `before`."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"""
             SELECT {_COLUMNS} FROM document_processing_jobs
             WHERE kb_id = :kb_id AND (CAST(:before AS bigint) IS NULL OR id < :before)
@@ -87,7 +90,8 @@ async def page_of(
 
 async def reopen(session: AsyncSession, scope: KbScope, *, job_id: int) -> None:
     """Make an ended job wait again."""
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             UPDATE document_processing_jobs SET status = 'pending', stage = 'received', progress_percentage = 0,
               chunks_total = 0, chunks_processed = 0, error_message = NULL, started_at = NULL,
@@ -100,7 +104,8 @@ async def reopen(session: AsyncSession, scope: KbScope, *, job_id: int) -> None:
 
 async def cancel(session: AsyncSession, scope: KbScope, *, job_id: int) -> bool:
     """Cancel a job that has not ended; raising its attempt stops the worker that has it."""
-    done = await session.exec(
+    done = await run(
+        session,
         sa.text(f"""
             UPDATE document_processing_jobs SET status = 'cancelled', attempt = attempt + 1,
               completed_at = now(), updated_at = now(), error_message = NULL
@@ -122,7 +127,8 @@ class About:
 
 async def about(session: AsyncSession, *, job_id: int) -> About | None:
     """What a queued job is about; None when it is gone. Asked by workers only."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text("SELECT id, kb_id, document_id FROM document_processing_jobs WHERE id = :job_id"),
         params={"job_id": job_id},
     )
@@ -132,7 +138,8 @@ async def about(session: AsyncSession, *, job_id: int) -> About | None:
 
 async def claim(session: AsyncSession, *, job_id: int) -> Job | None:
     """Begin an attempt; None when there is nothing to do any more. Asked by workers only."""
-    claimed = await session.exec(
+    claimed = await run(
+        session,
         sa.text(f"""
             UPDATE document_processing_jobs SET status = 'processing', stage = 'parsing', attempt = attempt + 1,
               started_at = coalesce(started_at, now()), updated_at = now(), progress_percentage = 1
@@ -156,7 +163,8 @@ async def report(
     chunks_processed: int = 0,
 ) -> bool:
     """Say how far an attempt is; False when it has been cancelled or given to another worker."""
-    done = await session.exec(
+    done = await run(
+        session,
         sa.text("""
             UPDATE document_processing_jobs SET stage = :stage, progress_percentage = :percentage,
               chunks_total = :chunks_total, chunks_processed = :chunks_processed, updated_at = now()
@@ -179,7 +187,8 @@ async def end(
     session: AsyncSession, scope: KbScope, *, job: Job, status: str, error_message: str | None = None
 ) -> bool:
     """End an attempt as completed or failed, or hand it back as pending; False when it lost its turn."""
-    done = await session.exec(
+    done = await run(
+        session,
         sa.text("""
             UPDATE document_processing_jobs SET status = CAST(:status AS document_job_status),
               error_message = :error_message, updated_at = now(),
@@ -203,7 +212,8 @@ async def end(
 
 async def batch_progress(session: AsyncSession, scope: KbScope) -> BatchProgress:
     """How far the files are that were waiting or running together; remaining time from their own pace."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"""
             WITH open AS (
               SELECT min(created_at) AS since FROM document_processing_jobs WHERE kb_id = :kb_id AND {OPEN}
@@ -234,7 +244,7 @@ async def batch_progress(session: AsyncSession, scope: KbScope) -> BatchProgress
 
 async def may_sweep(session: AsyncSession) -> bool:
     """Whether this transaction is the one that sweeps; there is one at a time."""
-    got = await session.exec(sa.text("SELECT pg_try_advisory_xact_lock(:key)"), params={"key": SWEEP_LOCK})
+    got = await run(session, sa.text("SELECT pg_try_advisory_xact_lock(:key)"), params={"key": SWEEP_LOCK})
     return got.scalar_one()
 
 
@@ -250,7 +260,8 @@ async def release_stalled(session: AsyncSession, *, stalled_after_s: float) -> i
           SELECT 1 FROM procrastinate_workers w
           WHERE w.id = j.worker_id AND w.last_heartbeat > now() - make_interval(secs => :stalled_after_s))
     """
-    released = await session.exec(
+    released = await run(
+        session,
         sa.text(f"""
             UPDATE procrastinate_jobs j SET status = 'todo', worker_id = NULL, scheduled_at = NULL,
               args = args || jsonb_build_object('n_crashes', coalesce((args->>'n_crashes')::int, 0) + 1)
@@ -258,7 +269,8 @@ async def release_stalled(session: AsyncSession, *, stalled_after_s: float) -> i
         """),
         params=params,
     )
-    await session.exec(
+    await run(
+        session,
         sa.text(f"DELETE FROM procrastinate_jobs j WHERE {stalled} AND j.task_name <> 'ingest_document'"),
         params=params,
     )
@@ -267,7 +279,8 @@ async def release_stalled(session: AsyncSession, *, stalled_after_s: float) -> i
 
 async def open_without_worker(session: AsyncSession) -> list[About]:
     """Open jobs the queue has forgotten: asked by the sweep only."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"""
             SELECT j.id, j.kb_id, j.document_id FROM document_processing_jobs j
             WHERE {OPEN} AND j.document_id IS NOT NULL AND j.updated_at < now() - interval '60 seconds'
@@ -276,6 +289,6 @@ async def open_without_worker(session: AsyncSession) -> list[About]:
               WHERE p.task_name = 'ingest_document' AND p.status IN ('todo', 'doing')
               AND (p.args->>'job_id')::bigint = j.id)
             LIMIT 500
-        """)
+        """),
     )
     return [About(row.id, row.kb_id, row.document_id) for row in found]

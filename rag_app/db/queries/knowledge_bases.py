@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from rag_app.db.statements import run
 from rag_app.db.tables import KnowledgeBaseRow
 from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase, ShareLink
 from rag_app.errors import NotFound
@@ -58,8 +59,10 @@ def _knowledge_base(row: Any) -> KnowledgeBase:
 async def insert(session: AsyncSession, *, owner_id: int, embedding_model: str, **columns: Any) -> int:
     """Add a knowledge base; returns its id."""
     model_id = (
-        await session.exec(
-            sa.text("SELECT id FROM embedding_models WHERE name = :name"), params={"name": embedding_model}
+        await run(
+            session,
+            sa.text("SELECT id FROM embedding_models WHERE name = :name"),
+            params={"name": embedding_model},
         )
     ).scalar_one()
     row = KnowledgeBaseRow(user_id=owner_id, embedding_model_id=model_id, **columns)
@@ -75,7 +78,7 @@ async def get(session: AsyncSession, scope: KbScope) -> KnowledgeBase:
     Raises:
         NotFound: it was deleted meanwhile.
     """
-    found = await session.exec(sa.text(f"{_SELECT} WHERE kb.id = :kb_id"), params={"kb_id": scope.kb_id})
+    found = await run(session, sa.text(f"{_SELECT} WHERE kb.id = :kb_id"), params={"kb_id": scope.kb_id})
     row = found.first()
     if row is None:
         raise NotFound("knowledge base")
@@ -88,7 +91,8 @@ async def lock(session: AsyncSession, scope: KbScope) -> None:
     Raises:
         NotFound: it was deleted meanwhile.
     """
-    held = await session.exec(
+    held = await run(
+        session,
         sa.text("SELECT 1 FROM knowledge_bases WHERE id = :kb_id FOR NO KEY UPDATE"),
         params={"kb_id": scope.kb_id},
     )
@@ -105,7 +109,8 @@ async def of_owner(
     limit: int,
 ) -> list[KnowledgeBase]:
     """An owner's knowledge bases, newest first, older than the id `before`."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(f"""
             {_SELECT} WHERE kb.user_id = :owner_id AND (kb.is_active OR :include_archived)
             AND (CAST(:before AS integer) IS NULL OR kb.id < :before)
@@ -123,17 +128,19 @@ async def of_owner(
 
 async def update(session: AsyncSession, scope: KbScope, **columns: Any) -> None:
     """Change some columns."""
-    await session.exec(
+    await run(
+        session,
         sa.update(KnowledgeBaseRow)
         .where(sa.text("id = :kb_id").bindparams(kb_id=scope.kb_id))
-        .values(**columns)
+        .values(**columns),
     )
 
 
 async def delete(session: AsyncSession, scope: KbScope) -> list[str]:
     """Delete a knowledge base with all it holds; returns the hashes of files nobody needs any more."""
     params = {"kb_id": scope.kb_id}
-    orphans = await session.exec(
+    orphans = await run(
+        session,
         sa.text("""
             SELECT DISTINCT sha256 FROM documents d WHERE kb_id = :kb_id AND NOT EXISTS (
               SELECT 1 FROM documents other WHERE other.sha256 = d.sha256 AND other.kb_id <> d.kb_id)
@@ -147,13 +154,14 @@ async def delete(session: AsyncSession, scope: KbScope) -> list[str]:
         "DELETE FROM chunks WHERE kb_id = :kb_id",
         "DELETE FROM chunk_postings WHERE kb_id = :kb_id",
     ):
-        await session.exec(sa.text(statement), params=params)
+        await run(session, sa.text(statement), params=params)
     return hashes
 
 
 async def active_link(session: AsyncSession, scope: KbScope) -> ShareLink | None:
     """The public link, None when there is none."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(
             "SELECT id, kb_id, slug, is_active, created_at FROM share_links WHERE kb_id = :kb_id AND is_active"
         ),
@@ -167,11 +175,13 @@ async def replace_link(session: AsyncSession, scope: KbScope) -> ShareLink:
     """End the public link and make a new one; the old address is dead from the commit on."""
     await end_link(session, scope)
     slug = secrets.token_urlsafe(SLUG_BYTES)
-    await session.exec(
+    await run(
+        session,
         sa.text("INSERT INTO share_links (kb_id, slug) VALUES (:kb_id, :slug)"),
         params={"kb_id": scope.kb_id, "slug": slug},
     )
-    await session.exec(
+    await run(
+        session,
         sa.text("UPDATE knowledge_bases SET is_public = true, share_url = :slug WHERE id = :kb_id"),
         params={"kb_id": scope.kb_id, "slug": slug},
     )
@@ -183,13 +193,15 @@ async def replace_link(session: AsyncSession, scope: KbScope) -> ShareLink:
 async def end_link(session: AsyncSession, scope: KbScope) -> None:
     """End the public link, if there is one."""
     await lock(session, scope)  # there is one active link at most
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             UPDATE share_links SET is_active = false, ended_at = now() WHERE kb_id = :kb_id AND is_active
         """),
         params={"kb_id": scope.kb_id},
     )
-    await session.exec(
+    await run(
+        session,
         sa.text("UPDATE knowledge_bases SET is_public = false, share_url = NULL WHERE id = :kb_id"),
         params={"kb_id": scope.kb_id},
     )

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from rag_app.db.statements import run
 from rag_app.domain.knowledge_bases import KbScope
 from rag_app.domain.retrieval import Passage, PassageScores
 
@@ -102,7 +103,8 @@ async def hybrid(
         vector: shape `(dimensions,)`, length 1, from the model `model_id`.
         words: the question as text to be cut into words.
     """
-    found = await session.exec(
+    found = await run(
+        session,
         _statement(model_id, len(vector)),
         params={
             "kb_id": scope.kb_id,
@@ -155,7 +157,8 @@ async def index_words(
         "ids": [chunk_id for chunk_id, _ in texts],
         "texts": [text for _, text in texts],
     }
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             WITH words AS MATERIALIZED (
               SELECT t.id, to_tsvector(CAST(:language AS regconfig), t.text) AS vector
@@ -176,7 +179,8 @@ async def index_words(
         """),
         params=params,
     )
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             INSERT INTO kb_word_stats (kb_id, language, n_chunks, n_terms)
             SELECT kb_id, language, n_chunks, n_terms FROM document_word_stats WHERE document_id = :document_id
@@ -192,15 +196,18 @@ async def forget_words(session: AsyncSession, scope: KbScope, *, document_id: in
     """Remove a document from the word search."""
     params = {"kb_id": scope.kb_id, "document_id": document_id}
     # Counts of one knowledge base are changed by one transaction at a time: no deadlock, no lost count.
-    await session.exec(
+    await run(
+        session,
         sa.text("SELECT pg_advisory_xact_lock(:space, :kb_id)"),
         params={"space": WORDS_LOCK, "kb_id": scope.kb_id},
     )
-    await session.exec(
+    await run(
+        session,
         sa.text("DELETE FROM chunk_postings WHERE kb_id = :kb_id AND document_id = :document_id"),
         params=params,
     )
-    await session.exec(
+    await run(
+        session,
         sa.text("""
             WITH gone AS (
               DELETE FROM document_word_stats WHERE document_id = :document_id AND kb_id = :kb_id RETURNING *

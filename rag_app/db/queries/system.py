@@ -3,26 +3,29 @@
 import sqlalchemy as sa
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from rag_app.db.statements import run
+
 
 async def version(session: AsyncSession) -> str:
     """The database's version."""
-    return (await session.exec(sa.text("SHOW server_version"))).scalar_one()
+    return (await run(session, sa.text("SHOW server_version"))).scalar_one()
 
 
 async def live_workers(session: AsyncSession) -> int:
     """Workers that gave a sign of life within the last minute."""
-    found = await session.exec(
+    found = await run(
+        session,
         sa.text(
             "SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat > now() - interval '60 seconds'"
-        )
+        ),
     )
     return found.scalar_one()
 
 
 async def is_file_needed(session: AsyncSession, *, sha256: str) -> bool:
     """Whether any document has these bytes; asked by the clean-up only."""
-    found = await session.exec(
-        sa.text("SELECT 1 FROM documents WHERE sha256 = :sha256 LIMIT 1"), params={"sha256": sha256}
+    found = await run(
+        session, sa.text("SELECT 1 FROM documents WHERE sha256 = :sha256 LIMIT 1"), params={"sha256": sha256}
     )
     return found.first() is not None
 
@@ -40,4 +43,4 @@ async def forget_old(session: AsyncSession) -> None:
         "(SELECT 1 FROM procrastinate_events e WHERE e.job_id = procrastinate_jobs.id "
         "AND e.at > now() - interval '7 days')",
     ):
-        await session.exec(sa.text(statement))
+        await run(session, sa.text(statement))
