@@ -40,7 +40,13 @@ class SharePages:
                     headers.append("set-cookie", cookie)
             await send(message)
 
-        await self.app(scope, receive, completed)
+        await self.app(scope if is_alive else _unconditional(scope), receive, completed)
+
+
+def _unconditional(scope: Scope) -> Scope:
+    """A request that cannot be answered with "as you have it": the browser has the page of the living link."""
+    conditions = {b"if-none-match", b"if-modified-since"}
+    return {**scope, "headers": [pair for pair in scope["headers"] if pair[0].lower() not in conditions]}
 
 
 async def _is_alive(slug: str) -> bool:
