@@ -96,8 +96,10 @@ def measure(tools: Path, url: str, cookie: str | None) -> dict:
     ]  # fmt: skip
     if cookie:
         command.append(f"--extra-headers={json.dumps({'Cookie': cookie})}")
-    subprocess.run(command, cwd=tools, env=environment(), check=True, stdout=subprocess.DEVNULL)
-    result = json.loads(report.read_text())
+    result = run(command, tools, report)
+    landed = result["finalDisplayedUrl"]
+    if "/login" in landed and "/login" not in url:
+        raise SystemExit(f"{url} led to {landed}: the sign-in was not taken along")
     scores = {name: round(100 * (result["categories"][name]["score"] or 0)) for name in CATEGORIES}
     audits = result["audits"]
     scored = {"accessibility", "best-practices"}
@@ -108,6 +110,15 @@ def measure(tools: Path, url: str, cookie: str | None) -> dict:
         if ref["weight"] and audits[ref["id"]]["score"] not in (None, 1)
     ]
     return scores | {"bytes": audits["total-byte-weight"]["numericValue"].__int__(), "faults": faults}
+
+
+def run(command: list[str], tools: Path, report: Path) -> dict:
+    """Run Lighthouse; now and then Chromium gives it no trace, so it has three tries."""
+    for _ in range(3):
+        done = subprocess.run(command, cwd=tools, env=environment(), check=False, capture_output=True)
+        if done.returncode == 0:
+            return json.loads(report.read_text())
+    raise SystemExit(done.stderr.decode()[-400:])
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class SharePages:
 
 
 def _unconditional(scope: Scope) -> Scope:
-    """A request that cannot be answered with "as you have it": the browser has the page of the living link."""
+    """A request that cannot be answered with "as you have it": the browser has the living link's page."""
     conditions = {b"if-none-match", b"if-modified-since"}
     return {**scope, "headers": [pair for pair in scope["headers"] if pair[0].lower() not in conditions]}
 
