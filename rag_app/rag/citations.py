@@ -15,7 +15,8 @@ MAX_QUOTE = 400
 
 # [3], [1, 2], [1][2] and the full-width 【3】 that some models write; also "[passage 3]".
 _MARKER = re.compile(
-    r"([ \t]{0,8})[\[【]\s*(?:passages?\s*)?(\d{1,3}(?:\s*[,;]\s*(?:passages?\s*)?\d{1,3})*)\s*[\]】]",
+    r"([ \t]{0,8})[\[【][ \t]*(?:passages?[ \t]*)?"
+    r"(\d{1,3}(?:[ \t]*[,;][ \t]*(?:passages?[ \t]*)?\d{1,3})*)[ \t]*[\]】]",
     re.IGNORECASE,
 )
 # What may be the beginning of one, with the space before it: that goes with a marker that goes.
@@ -55,12 +56,17 @@ class CitationStream:
                 self._in_code = False
             elif piece == "`" and not self._in_fence:
                 self._in_code = not self._in_code
-            elif not (self._in_fence or self._in_code):
-                if "\n\n" in piece or piece.endswith("\n"):
-                    self._in_code = False
-                piece = _MARKER.sub(self._checked, piece)  # noqa: PLW2901
+            elif not self._in_fence:
+                piece = self._outside_code(piece)  # noqa: PLW2901
             out.append(piece)
         return "".join(out)
+
+    def _outside_code(self, text: str) -> str:
+        code = ""
+        if self._in_code:  # until its line ends: a lost backtick must not let all that follows through
+            code, line_end, text = text.partition("\n")
+            code, self._in_code = code + line_end, not line_end
+        return code + _MARKER.sub(self._checked, text)
 
     def _checked(self, match: re.Match[str]) -> str:
         numbers = [int(n) for n in re.findall(r"\d+", match.group(2))]
@@ -70,8 +76,8 @@ class CitationStream:
 
 
 def _open_ticks(text: str) -> int:
-    """How many backticks the text ends in: they may be the beginning of a fence."""
-    return min(len(text) - len(text.rstrip("`")), 2)
+    """How many backticks or tildes the text ends in: they may be the beginning of a fence."""
+    return min(len(text) - len(text.rstrip("`~")), MAX_HELD)
 
 
 def citations(answer: str, markers: Iterable[int], passages: Mapping[int, Passage]) -> tuple[Citation, ...]:

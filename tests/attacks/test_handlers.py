@@ -227,9 +227,10 @@ async def test_owner_is_let_in_by_the_same_calls(estate):
 
 
 async def test_these_tests_notice_a_check_that_is_broken(estate, other, no_questions_asked):
+    names = {"SearchState.search", "PreviewState.open", "DocumentState.load", "KnowledgeBaseState.load"}
     seen = set()
 
-    for name in ("SearchState.search", "PreviewState.open", "DocumentState.load", "KnowledgeBaseState.load"):
+    for name in names:
         how = CALLS[name](estate)
         if secrets_in(await run(name, how, cookie_of(other)), how):
             seen.add(name)

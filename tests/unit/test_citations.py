@@ -57,7 +57,7 @@ def test_only_markers_of_passages_that_were_sent_get_through(answer, shown, mark
 @given(
     answer=st.lists(
         st.sampled_from(
-            ["word ", "[1]", "[2, 9]", "[77]", "`", "```", "\n", "[", "]", "【3】", "a[1]", ". "]
+            ["word ", "[1]", "[2, 9]", "[77]", "`", "```", "~", "\n", "[", "]", "1", "【3】", "a[1]", ". "]
         ),
         max_size=30,
     ).map("".join),
@@ -68,6 +68,14 @@ def test_how_an_answer_is_cut_into_pieces_changes_nothing(answer, cuts):
     pieces = [answer[a:b] for a, b in itertools.pairwise(places)]
 
     assert through(*pieces) == through(answer)
+
+
+def test_a_lost_backtick_does_not_let_invented_markers_through():
+    assert through("Use `make.\nSure [1][77].") == ("Use `make.\nSure [1].", [1])
+
+
+def test_four_backticks_are_one_fence_however_they_come():
+    assert through("````", "[2, 9]") == through("````[2, 9]")
 
 
 @given(answer=st.text(alphabet="[]【】1239 ,;`\nab", max_size=60))
