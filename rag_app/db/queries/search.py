@@ -37,14 +37,16 @@ def _statement(model_id: int, dimensions: int) -> sa.TextClause:
     distance = f"embedding::halfvec({int(dimensions)}) <=> {vector}"
     return sa.text(f"""
 WITH by_meaning AS MATERIALIZED (
-  SELECT id, 1 - distance AS similarity, row_number() OVER (ORDER BY distance, id) AS rank
+  -- "+ 0" makes the planner sort: it takes an index scan for ordered, and a repeated one is only roughly so
+  SELECT id, 1 - distance AS similarity, row_number() OVER (ORDER BY distance + 0, id) AS rank
   FROM (SELECT id, {distance} AS distance FROM chunks
         WHERE kb_id = :kb_id AND model_id = {int(model_id)} AND enabled
         ORDER BY {distance} LIMIT :candidates) nearest
 ), languages AS MATERIALIZED (
   SELECT language, n_chunks, n_terms FROM kb_word_stats WHERE kb_id = :kb_id AND n_chunks > 0
 ), stats AS MATERIALIZED (
-  SELECT greatest(sum(n_chunks), 1) AS n, greatest(sum(n_terms), 1) / greatest(sum(n_chunks), 1) AS avg_length
+  SELECT greatest(sum(n_chunks), 1)::float8 AS n,
+         greatest(sum(n_terms), 1)::float8 / greatest(sum(n_chunks), 1)::float8 AS avg_length
   FROM languages
 ), asked AS MATERIALIZED (
   -- A word counts only if it is a stop word in none of the languages: else the few documents of a second
@@ -54,18 +56,21 @@ WITH by_meaning AS MATERIALIZED (
     FROM languages, unnest(to_tsvector(language::regconfig, :words)) AS word(lexeme, positions, weights),
       unnest(positions) AS position) placed
   WHERE n_languages = (SELECT count(*) FROM languages)
-), terms AS MATERIALIZED (
-  SELECT lexeme, chunk_ids, frequencies, lengths,
-         sum(cardinality(chunk_ids)) OVER (PARTITION BY lexeme) AS df
+), postings AS MATERIALIZED (
+  SELECT chunk_ids, frequencies, lengths,
+         sum(cardinality(chunk_ids)) OVER (PARTITION BY lexeme)::float8 AS df
   FROM chunk_postings
   WHERE kb_id = :kb_id AND lexeme = ANY (ARRAY(SELECT lexeme FROM asked))
+), weighted AS MATERIALIZED (  -- what does not depend on the chunk is computed once, and all of it as floats
+  SELECT chunk_ids, frequencies, lengths,
+         2.2::float8 * ln(1::float8 + (n - least(df, n) + 0.5::float8) / (df + 0.5::float8)) AS weight,
+         1.2::float8 * 0.75::float8 / avg_length AS per_term
+  FROM postings CROSS JOIN stats
 ), by_words AS MATERIALIZED (
   SELECT id, bm25, row_number() OVER (ORDER BY bm25 DESC, id) AS rank
   FROM (
-    SELECT u.id, sum(ln(1 + (stats.n - least(df, stats.n) + 0.5) / (df + 0.5)) * u.tf * 2.2
-                     / (u.tf + 1.2 * (0.25 + 0.75 * u.length / stats.avg_length)))::float8 AS bm25
-    FROM terms CROSS JOIN stats
-    CROSS JOIN LATERAL unnest(chunk_ids, frequencies, lengths) AS u(id, tf, length)
+    SELECT u.id, sum(weight * u.tf / (u.tf + 0.3::float8 + per_term * u.length)) AS bm25
+    FROM weighted CROSS JOIN LATERAL unnest(chunk_ids, frequencies, lengths) AS u(id, tf, length)
     GROUP BY u.id ORDER BY bm25 DESC, u.id LIMIT :candidates) matching
 ), fused AS (
   SELECT id, m.similarity, m.rank AS rank_by_meaning, w.bm25, w.rank AS rank_by_words,
@@ -82,8 +87,9 @@ WITH by_meaning AS MATERIALIZED (
 )
 SELECT c.id, c.document_id, c.content, c.heading, c.page_first, c.page_last, d.name, d.source,
        best.similarity, best.bm25, best.rank_by_meaning, best.rank_by_words, best.fused
-FROM best JOIN chunks c ON c.kb_id = :kb_id AND c.id = best.id
-JOIN documents d ON d.id = c.document_id AND d.kb_id = :kb_id
+FROM best  -- OFFSET 0: look up these few, whatever the planner thinks of tables it has no statistics of yet
+CROSS JOIN LATERAL (SELECT * FROM chunks WHERE kb_id = :kb_id AND id = best.id OFFSET 0) c
+CROSS JOIN LATERAL (SELECT * FROM documents WHERE kb_id = :kb_id AND id = c.document_id OFFSET 0) d
 ORDER BY best.fused DESC, coalesce(best.rank_by_meaning, 1000) + coalesce(best.rank_by_words, 1000), c.id
 """)
 
