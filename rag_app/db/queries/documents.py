@@ -386,6 +386,8 @@ async def swap_contents(
     All of it becomes visible at once, with the caller's commit.
     """
     params = {"kb_id": scope.kb_id, "document_id": document_id}
+    # A book of a hundred thousand chunks takes minutes to index; the limit is for what people wait for.
+    await run(session, sa.text("SET LOCAL statement_timeout = 0"))
     for statement in (
         "DELETE FROM chunks WHERE kb_id = :kb_id AND document_id = :document_id",
         "DELETE FROM document_pages WHERE document_id = :document_id",

@@ -195,7 +195,8 @@ def grounding_words(details: dict[str, Any]) -> str:
 def _answered(turn: Turn, message: Message, *, for_owner: bool) -> Turn:
     labels = {c.marker: _place(c.document_name, page_words(c.page)) for c in message.citations}
     details = message.metadata
-    model = str(details.get("model") or "")
+    is_local = details.get("provider") == "local"  # its name means something to programs only
+    model = "built-in model" if is_local else str(details.get("model") or "")
     is_complete = message.status == "complete"
     facts = [grounding_words(details) if message.citations else "", model] if is_complete else []
     return replace(
