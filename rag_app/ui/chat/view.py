@@ -15,9 +15,11 @@ from rag_app.domain.conversations import (
     Retrieved,
     Rewritten,
 )
+from rag_app.rag.llms import local
 from rag_app.services.sharing import CitedPassage
 from rag_app.ui.chat.rendering import answer_html
 
+BUILT_IN = {known.id for known in local.MODELS}  # names that mean something to programs only
 AROUND = 600  # characters shown before and after a passage
 
 UNANSWERED = "This question was not answered."
@@ -195,8 +197,9 @@ def grounding_words(details: dict[str, Any]) -> str:
 def _answered(turn: Turn, message: Message, *, for_owner: bool) -> Turn:
     labels = {c.marker: _place(c.document_name, page_words(c.page)) for c in message.citations}
     details = message.metadata
-    is_local = details.get("provider") == "local"  # its name means something to programs only
-    model = "built-in model" if is_local else str(details.get("model") or "")
+    model = str(details.get("model") or "")
+    if model in BUILT_IN:
+        model = "built-in model"
     is_complete = message.status == "complete"
     facts = [grounding_words(details) if message.citations else "", model] if is_complete else []
     return replace(
