@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -18,6 +18,7 @@ from rag_app.db.queries import access, conversations, knowledge_bases
 from rag_app.domain.answers import (
     Completed,
     Interrupted,
+    LLMEvent,
     PriorTurn,
     Prompt,
     TextDelta,
@@ -157,7 +158,7 @@ class ChatService:
                 raise InvalidInput("This is a visitor's conversation; start your own to try the chat.")
             if conversation.status == "closed":
                 raise Conflict("This conversation is closed. Start a new one.")
-            kb = await knowledge_bases.get(session, scope)
+            kb = await knowledge_bases.get(session, scope, counted=False)
             earlier = await conversations.messages(
                 session, scope, conversation_id=conversation_id, before=before, limit=20
             )
@@ -241,8 +242,9 @@ class ChatService:
     async def _stream(self, prompt: Prompt, kb: KnowledgeBase, answer: _Answer) -> AsyncGenerator[Delta]:
         checked = CitationStream(prompt.passages)
         answer.markers = checked.markers
-        events = self.llms.get(kb.llm_provider).stream(prompt, model=kb.llm_model)
-        async with aclosing(events):  # type: ignore[type-var]
+        stream = self.llms.get(kb.llm_provider).stream(prompt, model=kb.llm_model)
+        events = cast(AsyncGenerator[LLMEvent], stream)  # all of them are, and so can be closed
+        async with aclosing(events):
             while True:
                 async with self.stopping.interruptible():
                     event = await anext(events, None)

@@ -163,7 +163,9 @@ class DocumentService:
             if document.job is not None and document.job.status in {"pending", "processing"}:
                 raise Conflict("This document is being read right now.")
             await self._add_job(session, scope, document_id, document.name, document.size_bytes)
-            return (await documents.get(session, scope, document_id=document_id)).job  # type: ignore[return-value]
+            job = (await documents.get(session, scope, document_id=document_id)).job
+        assert job is not None
+        return job
 
     # Jobs
 
@@ -272,7 +274,7 @@ class DocumentService:
         async with self.sessions() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             chunk = await documents.chunk(session, scope, chunk_id=chunk_id)
-            kb = await knowledge_bases.get(session, scope)
+            kb = await knowledge_bases.get(session, scope, counted=False)
         embedder = self.embedders.get(kb.embedding_model)
         text = f"{chunk.heading}\n{content}" if chunk.heading else content
         vector = (await embedder.embed_documents([text]))[0]
