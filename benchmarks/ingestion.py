@@ -13,7 +13,7 @@ import random
 import resource
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Stopwatch:
     """Adds up how long the stages take, by being put around them."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = defaultdict(float)
 
     def around(self, owner: Any, name: str, stage: str) -> None:
         function = getattr(owner, name)
@@ -113,14 +113,14 @@ async def run(place: Installation, n_files: int) -> None:
 
 
 def _print(
-    n_files: int, n_chunks: int, seconds: float, stages: Counter[str], cpu: tuple[float, float, float]
+    n_files: int, n_chunks: int, seconds: float, stages: dict[str, float], cpu: tuple[float, float, float]
 ) -> None:
     print(f"{n_files} files, {n_chunks} chunks")
     print(f"{n_files / seconds:.2f} files/s, {n_chunks / seconds:.1f} chunks/s\n")
     print("| stage | share of the time |\n|---|---|")
     for stage in ("parse", "embed", "store"):
         print(f"| {stage} | {stages[stage] / seconds:.0%} |")
-    print(f"| cut, queue, progress | {1 - stages.total() / seconds:.0%} |")
+    print(f"| cut, queue, progress | {1 - sum(stages.values()) / seconds:.0%} |")
     print("\n| processor time of a chunk | ms |\n|---|---|")
     for name, used in zip(("worker, mostly the model", "parsers", "database"), cpu, strict=True):
         print(f"| {name} | {used / n_chunks * 1000:.1f} |")

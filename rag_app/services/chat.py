@@ -174,7 +174,7 @@ class ChatService:
                 raise InvalidInput("This is a visitor's conversation; start your own to try the chat.")
             if conversation.status == "closed":
                 raise Conflict("This conversation is closed. Start a new one.")
-            kb = await knowledge_bases.get(session, scope)
+            kb = await knowledge_bases.get(session, scope, counted=False)
             earlier = await conversations.messages(
                 session, scope, conversation_id=conversation_id, before=before, limit=20
             )

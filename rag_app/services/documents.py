@@ -313,7 +313,7 @@ class DocumentService:
         async with self.sessions() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             chunk = await documents.chunk(session, scope, chunk_id=chunk_id)
-            kb = await knowledge_bases.get(session, scope)
+            kb = await knowledge_bases.get(session, scope, counted=False)
         embedder = self.embedders.get(kb.embedding_model)
         text = f"{chunk.heading}\n{content}" if chunk.heading else content
         vector = (await embedder.embed_documents([text]))[0]

@@ -112,7 +112,7 @@ class IngestionService:
                 return None
             await documents.set_status(session, scope, document_id=about.document_id, status="parsing")
             document = await documents.get(session, scope, document_id=about.document_id)
-            kb = await knowledge_bases.get(session, scope)
+            kb = await knowledge_bases.get(session, scope, counted=False)
             return job, scope, document, kb.embedding_model
 
     async def _ingest(self, job: Job, scope: KbScope, document: Document, embedding_model: str) -> None:

@@ -43,8 +43,8 @@ class RetrievalService:
         question = check_question(question)
         async with self.sessions() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
-            embedding_model = (await knowledge_bases.get(session, scope)).embedding_model
-        return await self.retrieve(scope, question, embedding_model=embedding_model, limit=limit)
+            kb = await knowledge_bases.get(session, scope, counted=False)
+        return await self.retrieve(scope, question, embedding_model=kb.embedding_model, limit=limit)
 
     async def retrieve(self, scope: KbScope, question: str, *, embedding_model: str, limit: int) -> Retrieval:
         """The best `limit` passages for a question, best first, with milliseconds per stage."""

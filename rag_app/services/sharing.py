@@ -94,7 +94,7 @@ class SharingService:
         """What a stranger sees of a shared knowledge base. Raises NotFound."""
         async with self.sessions() as session:
             scope, _ = await access.shared(session, slug=slug)
-            kb = await knowledge_bases.get(session, scope)
+            kb = await knowledge_bases.get(session, scope, counted=False)
         return SharedKnowledgeBase(kb.name, kb.description)
 
     async def cited_passage(

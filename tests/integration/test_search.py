@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 import numpy as np
@@ -63,7 +63,7 @@ async def kb(owner, run_jobs):
 def bm25(chunks: dict[int, Counter[str]], terms: Iterable[str]) -> dict[int, float]:
     """Okapi BM25 as Lucene computes it, k1 = 1.2 and b = 0.75, written down once more."""
     average = sum(chunk.total() for chunk in chunks.values()) / len(chunks)
-    scores: Counter[int] = Counter()
+    scores: dict[int, float] = defaultdict(float)
     for term in terms:
         n_with = sum(term in chunk for chunk in chunks.values())
         weight = math.log(1 + (len(chunks) - n_with + 0.5) / (n_with + 0.5))

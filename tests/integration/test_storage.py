@@ -86,7 +86,7 @@ async def test_uploads_of_killed_processes_are_removed_and_living_ones_spared(st
     incoming.mkdir(parents=True)
     for name, age_s in (("old", 7200), ("new", 10)):
         (incoming / name).touch()
-        os.utime(incoming / name, (time.time() - age_s,) * 2)
+        os.utime(incoming / name, (time.time(), time.time() - age_s))
 
     assert storage.remove_unfinished() == 1
     assert [path.name for path in files(storage)] == ["new"]

@@ -13,7 +13,7 @@ from rag_app.errors import NotFound
 
 SLUG_BYTES = 16  # 128 bit
 
-_SELECT = """
+_COUNTED = """
 SELECT kb.*, m.name AS embedding_model,
        coalesce(d.n_documents, 0) AS n_documents, coalesce(d.n_ready, 0) AS n_ready,
        coalesce(d.n_failed, 0) AS n_failed, coalesce(d.n_working, 0) AS n_working,
@@ -27,6 +27,11 @@ LEFT JOIN LATERAL (
          count(*) FILTER (WHERE status IN ('received', 'parsing', 'embedding')) AS n_working,
          sum(n_chunks) AS n_chunks
   FROM documents WHERE kb_id = kb.id) d ON true
+"""
+_UNCOUNTED = """
+SELECT kb.*, m.name AS embedding_model, 0 AS n_documents, 0 AS n_ready, 0 AS n_failed, 0 AS n_working,
+       0 AS n_chunks, 0 AS n_conversations
+FROM knowledge_bases kb JOIN embedding_models m ON m.id = kb.embedding_model_id
 """
 
 
@@ -72,13 +77,14 @@ async def insert(session: AsyncSession, *, owner_id: int, embedding_model: str, 
     return row.id
 
 
-async def get(session: AsyncSession, scope: KbScope) -> KnowledgeBase:
-    """One knowledge base with its counts.
+async def get(session: AsyncSession, scope: KbScope, *, counted: bool = True) -> KnowledgeBase:
+    """One knowledge base; its counts are 0 unless `counted`, which reads a row of each document.
 
     Raises:
         NotFound: it was deleted meanwhile.
     """
-    found = await run(session, sa.text(f"{_SELECT} WHERE kb.id = :kb_id"), params={"kb_id": scope.kb_id})
+    select = _COUNTED if counted else _UNCOUNTED
+    found = await run(session, sa.text(f"{select} WHERE kb.id = :kb_id"), params={"kb_id": scope.kb_id})
     row = found.first()
     if row is None:
         raise NotFound("knowledge base")
@@ -112,7 +118,7 @@ async def of_owner(
     found = await run(
         session,
         sa.text(f"""
-            {_SELECT} WHERE kb.user_id = :owner_id AND (kb.is_active OR :include_archived)
+            {_COUNTED} WHERE kb.user_id = :owner_id AND (kb.is_active OR :include_archived)
             AND (CAST(:before AS integer) IS NULL OR kb.id < :before)
             ORDER BY kb.id DESC LIMIT :limit
         """),
