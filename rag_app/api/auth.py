@@ -12,7 +12,7 @@ from rag_app.crypto import hash_token, new_token
 from rag_app.domain.accounts import SignIn
 from rag_app.errors import NotSignedIn
 from rag_app.services.accounts import Caller
-from rag_app.services.chat import Asker
+from rag_app.services.askers import Asker
 from rag_app.services.cookies import is_visitor_token, sign_in_cookie, visitor_cookie
 
 VISITOR_DAYS = 365
@@ -57,13 +57,14 @@ def visitor_token(request: Request) -> str | None:
 
 
 async def asker(request: Request, sign_in: MaybeSignedIn) -> Asker:
-    """Who asks: an owner, else a visitor. Raises NotSignedIn for neither."""
-    if sign_in is not None:
-        return Asker(owner_id=sign_in.user.id)
+    """Who asks: an owner, a visitor, or an owner visiting somebody's chat. Raises NotSignedIn for neither."""
     token = visitor_token(request)
-    if token is None:
+    if sign_in is None and token is None:
         raise NotSignedIn
-    return Asker(visitor_token_hash=hash_token(token))
+    return Asker(
+        owner_id=sign_in.user.id if sign_in else None,
+        visitor_token_hash=hash_token(token) if token else None,
+    )
 
 
 AnyAsker = Annotated[Asker, Depends(asker)]

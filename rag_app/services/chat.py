@@ -43,6 +43,7 @@ from rag_app.rag.citations import CitationStream, citations
 from rag_app.rag.follow_ups import standalone_question
 from rag_app.rag.grounding import ground
 from rag_app.rag.prompts import build_prompt
+from rag_app.services.askers import Asker, admit
 from rag_app.services.llms import LLMs
 from rag_app.services.outages import as_outage
 from rag_app.services.rate_limits import RateLimits
@@ -58,14 +59,6 @@ VISITORS_REASON = "The answer could not be completed. Please try again in a mome
 VISITOR_QUESTIONS_PER_MINUTE = 30
 OWNER_QUESTIONS_PER_MINUTE = 1200  # an owner's own script may ask a whole list of questions
 PAUSES_S = (0.5, 1.0)  # before a finished answer is stored once more: a restart of the database
-
-
-@dataclass(frozen=True)
-class Asker:
-    """Who asks: the owner trying out, or a visitor with a token in their browser."""
-
-    owner_id: int | None = None
-    visitor_token_hash: bytes | None = None
 
 
 @dataclass
@@ -105,7 +98,7 @@ class ChatService:
             LimitReached: too many questions within a minute.
         """
         question = check_question(question)
-        scope, kb, history = await self._open(conversation_id, asker)
+        scope, asker, kb, history = await self._open(conversation_id, asker)
         self._count(asker)
         events = self._ask(question, scope, kb, history, conversation_id, asker)
         async with aclosing(events):
@@ -123,7 +116,7 @@ class ChatService:
             Conflict: the conversation is closed.
         """
         question_id, question = await self._question(conversation_id, message_id, asker)
-        scope, kb, history = await self._open(conversation_id, asker, before=question_id)
+        scope, asker, kb, history = await self._open(conversation_id, asker, before=question_id)
         self._count(asker)
         events = self._ask(question, scope, kb, history, conversation_id, asker, instead_of=question_id)
         async with aclosing(events):
@@ -141,7 +134,7 @@ class ChatService:
     async def _question(self, conversation_id: int, message_id: int, asker: Asker) -> tuple[int, str]:
         """A question, or the one an answer belongs to."""
         async with self.sessions() as session:
-            scope = await self._scope(session, conversation_id, asker)
+            scope, _ = await admit(session, conversation_id=conversation_id, asker=asker)
             where = {"conversation_id": conversation_id}
             message = await conversations.message(session, scope, message_id=message_id, **where)
             if message.sender == "assistant":
@@ -152,25 +145,14 @@ class ChatService:
         assert message.id is not None
         return message.id, message.content
 
-    async def _scope(self, session: Any, conversation_id: int, asker: Asker) -> KbScope:
-        if asker.owner_id is not None:
-            return await conversations.scope_for_owner(
-                session, conversation_id=conversation_id, owner_id=asker.owner_id
-            )
-        if asker.visitor_token_hash is None:
-            raise NotFound("conversation")
-        return await conversations.scope_for_visitor(
-            session, conversation_id=conversation_id, token_hash=asker.visitor_token_hash
-        )
-
     async def _open(
         self, conversation_id: int, asker: Asker, *, before: int | None = None
-    ) -> tuple[KbScope, KnowledgeBase, list[PriorTurn]]:
+    ) -> tuple[KbScope, Asker, KnowledgeBase, list[PriorTurn]]:
         async with self.sessions() as session:
-            scope = await self._scope(session, conversation_id, asker)
+            scope, asker = await admit(session, conversation_id=conversation_id, asker=asker)
             conversation = await conversations.get(session, scope, conversation_id=conversation_id)
             # An owner reads visitors' conversations but does not speak in them.
-            if asker.owner_id is not None and not conversation.is_preview:
+            if asker.is_owner and not conversation.is_preview:
                 raise InvalidInput("This is a visitor's conversation; start your own to try the chat.")
             if conversation.status == "closed":
                 raise Conflict("This conversation is closed. Start a new one.")
@@ -178,7 +160,7 @@ class ChatService:
             earlier = await conversations.messages(
                 session, scope, conversation_id=conversation_id, before=before, limit=20
             )
-        return scope, kb, prior_turns(earlier)
+        return scope, asker, kb, prior_turns(earlier)
 
     async def _ask(
         self,
@@ -365,7 +347,7 @@ class _Store:
 
 def told_to(asker: Asker, event: AnswerEvent) -> AnswerEvent:
     """An event in the words fit for whoever asks."""
-    if asker.visitor_token_hash is None or not isinstance(event, Broken):
+    if asker.is_owner or not isinstance(event, Broken):
         return event
     message = None if event.message is None else shown_to(asker, event.message)
     return Broken(VISITORS_REASON, message)
@@ -374,7 +356,7 @@ def told_to(asker: Asker, event: AnswerEvent) -> AnswerEvent:
 def shown_to(asker: Asker, message: Message) -> Message:
     """A message as its reader may see it: why an answer failed is the owner's business, not a visitor's."""
     reason = message.metadata.get("reason")
-    if asker.visitor_token_hash is None or reason in {None, STOPPED}:
+    if asker.is_owner or reason in {None, STOPPED}:
         return message
     return replace(message, metadata=message.metadata | {"reason": VISITORS_REASON})
 

@@ -3,16 +3,15 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from rag_app.crypto import hash_token
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, conversations
 from rag_app.domain.conversations import Conversation, Message, Visitor
-from rag_app.domain.knowledge_bases import KbScope
-from rag_app.errors import InvalidInput, NotFound
+from rag_app.errors import InvalidInput
 from rag_app.services.accounts import normal_email
-from rag_app.services.chat import Asker, shown_to
+from rag_app.services.askers import Asker, admit
+from rag_app.services.chat import shown_to
 from rag_app.services.text import clean_line, clean_text
 
 MAX_REASON = 1000
@@ -129,23 +128,12 @@ class ConversationService:
     ) -> tuple[Conversation, list[Message]]:
         """A conversation with its newest messages. Raises NotFound."""
         async with self.sessions() as session:
-            scope = await self._scope(session, conversation_id, asker)
+            scope, asker = await admit(session, conversation_id=conversation_id, asker=asker)
             conversation = await conversations.get(session, scope, conversation_id=conversation_id)
             found = await conversations.messages(
                 session, scope, conversation_id=conversation_id, before=before, limit=limit
             )
         return conversation, [shown_to(asker, message) for message in found]
-
-    async def _scope(self, session: Any, conversation_id: int, asker: Asker) -> KbScope:
-        if asker.owner_id is not None:
-            return await conversations.scope_for_owner(
-                session, conversation_id=conversation_id, owner_id=asker.owner_id
-            )
-        if asker.visitor_token_hash is None:
-            raise NotFound("conversation")
-        return await conversations.scope_for_visitor(
-            session, conversation_id=conversation_id, token_hash=asker.visitor_token_hash
-        )
 
     async def set_status(self, conversation_id: int, *, owner_id: int, status: str) -> Conversation:
         """Close or reopen a conversation. Raises NotFound."""
@@ -180,7 +168,7 @@ class ConversationService:
             raise InvalidInput("Feedback is 1, -1 or nothing.", field="feedback")
         cleaned = clean_text(reason or "").strip()[:MAX_REASON] or None
         async with self.sessions.begin() as session:
-            scope = await self._scope(session, conversation_id, asker)
+            scope, _ = await admit(session, conversation_id=conversation_id, asker=asker)
             message = await conversations.message(
                 session, scope, conversation_id=conversation_id, message_id=message_id
             )

@@ -11,7 +11,7 @@ from rag_app.db.queries import access, accounts, conversations, documents, knowl
 from rag_app.domain.conversations import Citation
 from rag_app.domain.knowledge_bases import ShareLink, StoredChunk
 from rag_app.errors import InvalidInput, NotFound
-from rag_app.services.chat import Asker
+from rag_app.services.askers import Asker, admit
 
 log = structlog.get_logger()
 
@@ -106,16 +106,7 @@ class SharingService:
             NotFound: not this asker's answer, no such marker, or the passage is gone.
         """
         async with self.sessions() as session:
-            if asker.owner_id is not None:
-                scope = await conversations.scope_for_owner(
-                    session, conversation_id=conversation_id, owner_id=asker.owner_id
-                )
-            elif asker.visitor_token_hash is not None:
-                scope = await conversations.scope_for_visitor(
-                    session, conversation_id=conversation_id, token_hash=asker.visitor_token_hash
-                )
-            else:
-                raise NotFound("conversation")
+            scope, asker = await admit(session, conversation_id=conversation_id, asker=asker)
             message = await conversations.message(
                 session, scope, conversation_id=conversation_id, message_id=message_id
             )
@@ -123,7 +114,7 @@ class SharingService:
             if citation is None:
                 raise NotFound("citation")
             chunk = await documents.chunk(session, scope, chunk_id=citation.chunk_id)
-            if asker.owner_id is None and not chunk.enabled:  # its owner took it out of the chat
+            if not asker.is_owner and not chunk.enabled:  # its owner took it out of the chat
                 raise NotFound("passage")
             siblings = await documents.chunks(session, scope, document_id=chunk.document_id)
         return CitedPassage(

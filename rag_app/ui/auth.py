@@ -12,7 +12,7 @@ from rag_app.bootstrap import services
 from rag_app.crypto import hash_token
 from rag_app.domain.accounts import SignIn
 from rag_app.errors import NotSignedIn
-from rag_app.services.chat import Asker
+from rag_app.services.askers import Asker
 from rag_app.services.cookies import is_visitor_token, sign_in_cookie, visitor_cookie
 
 

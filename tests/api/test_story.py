@@ -126,3 +126,18 @@ async def test_what_the_knowledge_base_does_not_hold_is_not_guessed(owner, run_j
 
     assert answer["citations"] == []
     assert answer["answerable"] is False
+
+
+async def test_an_owner_can_visit_somebody_elses_chat_and_their_own(owner, other, run_jobs):
+    kb = await owner.create_kb()
+    await owner.upload(kb["id"], ("handbook.md", HANDBOOK))
+    await run_jobs()
+    link = (await owner.http.post(f"/api/knowledge-bases/{kb['id']}/share-links")).json()
+
+    for visiting in (other, owner):
+        started = await visiting.http.post("/api/chat/conversations", json={"share_slug": link["slug"]})
+        answer = await visiting.ask(started.json()["id"], "When is travel paid back?")
+        assert "14 days" in answer["content"]
+
+    preview = await owner.converse(kb["id"])  # and as the owner again, with the visitor's cookie still there
+    assert "14 days" in (await owner.ask(preview, "When is travel paid back?"))["content"]

@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from rag_app.domain.conversations import Delta
-from rag_app.services.chat import Asker
+from rag_app.services.askers import Asker
 from rag_app.settings import Settings
 from tests.fake_llms import FakeLLMServer
 

@@ -16,7 +16,7 @@ from reflex.event import EventSpec
 from rag_app.bootstrap import services
 from rag_app.domain.conversations import AnswerEvent, Conversation
 from rag_app.errors import InvalidInput, NotFound, RagAppError
-from rag_app.services.chat import Asker
+from rag_app.services.askers import Asker
 from rag_app.ui.chat.rendering import plain_text
 from rag_app.ui.chat.streaming import Audience, batches
 from rag_app.ui.chat.view import (

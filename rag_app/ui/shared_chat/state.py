@@ -8,7 +8,7 @@ from reflex.event import EventSpec
 from rag_app.bootstrap import services
 from rag_app.domain.conversations import Conversation
 from rag_app.errors import InvalidInput, NotFound, NotSignedIn
-from rag_app.services.chat import Asker
+from rag_app.services.askers import Asker
 from rag_app.ui.auth import current_visitor, visitor_token
 from rag_app.ui.chat.state import (
     ChatState,

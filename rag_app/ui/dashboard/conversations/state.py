@@ -9,7 +9,7 @@ from reflex.event import EventSpec
 from rag_app.bootstrap import services
 from rag_app.domain.conversations import Conversation
 from rag_app.errors import InvalidInput, NotFound, NotSignedIn
-from rag_app.services.chat import Asker
+from rag_app.services.askers import Asker
 from rag_app.ui import routes
 from rag_app.ui.auth import current_owner
 from rag_app.ui.chat.state import CitationState, on_page, positive, text_of

@@ -6,7 +6,7 @@ from reflex.event import EventSpec
 from rag_app.bootstrap import services
 from rag_app.domain.conversations import Conversation
 from rag_app.errors import NotFound, NotSignedIn
-from rag_app.services.chat import Asker
+from rag_app.services.askers import Asker
 from rag_app.ui import routes
 from rag_app.ui.auth import current_owner
 from rag_app.ui.chat.state import ChatState, is_answering, on_page, show_conversation, show_nothing
