@@ -54,7 +54,7 @@ log = structlog.get_logger()
 PASSAGES = 8  # as many as a model reads well and a person can check
 OUR_FAULT = "Something went wrong on our side. Please try again."
 STOPPED = "The answer was stopped."
-PAUSES_S = (0.5, 1.0)  # before a finished answer is stored once more: a restart of the database
+PAUSES_S = (0.5, 1, 2, 4)  # before a finished answer is stored once more: a restart of the database
 
 
 @dataclass(frozen=True)
