@@ -184,7 +184,7 @@ def test_headings_stand_below_those_of_the_page():
     ],
 )
 def test_text_made_to_take_long_takes_as_long_as_it_is(unit):
-    """Eight times the text may not take sixty-four times the work, as it would if that grew with the square."""
+    """Eight times the text may not take sixty-four times the work, as if that grew with the square."""
     short, long = (least_work(unit * n) for n in (2_000, 16_000))
 
     assert long < 30 * short
