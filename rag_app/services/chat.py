@@ -58,7 +58,7 @@ STOPPED = "The answer was stopped."
 VISITORS_REASON = "The answer could not be completed. Please try again in a moment."
 VISITOR_QUESTIONS_PER_MINUTE = 30
 OWNER_QUESTIONS_PER_MINUTE = 1200  # an owner's own script may ask a whole list of questions
-PAUSES_S = (0.5, 1.0)  # before a finished answer is stored once more: a restart of the database
+PAUSES_S = (0.5, 1, 2, 4)  # before a finished answer is stored once more: a restart of the database
 
 
 @dataclass

@@ -116,7 +116,7 @@ async def test_an_upload_without_a_database_leaves_no_temporary_file(api, outage
 
 
 async def test_an_answer_sits_out_a_restart(api, outage, messages_url, provider):
-    question = "How much leave? [[fault:slow_start seconds=1.5]]"
+    question = "How much leave? [[fault:slow_start seconds=2]]"
     asking = asyncio.create_task(api.post(messages_url, json={"content": question}))
     await provider.wait_for_requests()
     await outage.begin()
