@@ -102,6 +102,7 @@ def _duplicates() -> rx.Component:
                 KnowledgeBaseState.duplicates,
                 lambda name: rx.el.li(name, class_name="break-words"),
             ),
+            rx.cond(KnowledgeBaseState.more_duplicates != "", rx.el.li(KnowledgeBaseState.more_duplicates)),
             class_name="list-disc pl-5",
         ),
         tone="warn",
@@ -315,7 +316,7 @@ def _what_happens() -> rx.Component:
             class_name="grid gap-5 sm:grid-cols-3",
         ),
         rx.el.p(
-            "You may leave this page or close the browser meanwhile; the work goes on.",
+            "Once they are uploaded, you may leave this page or close the browser; the work goes on.",
             class_name="text-sm text-muted",
         ),
         class_name="card flex flex-col gap-4 p-6",
