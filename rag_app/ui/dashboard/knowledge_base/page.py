@@ -207,6 +207,7 @@ def _document(document: DocumentRow) -> rx.Component:
         cell(_state(document), label="State"),
         cell(rx.el.span(document.added, class_name="whitespace-nowrap text-muted"), label="Added"),
         cell(_row_menu(document)),
+        key=document.id,  # an open menu stays with its document when others arrive
     )
 
 
