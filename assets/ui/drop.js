@@ -1,5 +1,5 @@
 // Files by drag and drop or by choosing, sent one request each, three at a time, with progress.
-import { createElement as h, useId, useRef, useState } from "react";
+import { createElement as h, useEffect, useId, useRef, useState } from "react";
 
 const AT_ONCE = 3;
 const STORED = new Set(["done", "duplicate"]);
@@ -60,6 +60,15 @@ export function DropZone({ url, field = "files", accept, title, hint, disabled, 
   const id = useId();
   const change = (key, values) =>
     setUploads((all) => all.map((upload) => (upload.key === key ? { ...upload, ...values } : upload)));
+
+  const isBusy = uploads.some(({ state }) => state === "waiting" || state === "sending");
+  useEffect(() => {
+    if (!isBusy) return;
+    // What the server does not have yet is lost with the page, so the browser asks first.
+    const ask = (event) => event.preventDefault();
+    window.addEventListener("beforeunload", ask);
+    return () => window.removeEventListener("beforeunload", ask);
+  }, [isBusy]);
 
   const add = async (files) => {
     const batch = [...files].map((file) => ({ file, key: ++count.current, name: file.name, share: 0, state: "waiting", error: "" }));

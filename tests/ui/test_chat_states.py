@@ -194,6 +194,18 @@ async def test_nothing_is_stored_before_the_first_question(visit, owner):
     assert (await owner.http.get("/api/chat/conversations")).json()["items"] == []
 
 
+async def test_new_conversation_stays_new_after_a_reload(preview, visit):
+    for state in (preview, visit):
+        await run(state, "ask", {"question": "How many days?"})
+        await run(state, "new_conversation")
+        await run(state, "open")
+        assert (state.turns, len(state.past)) == ([], 1)
+
+        await run(state, "ask", {"question": "And now?"})
+        await run(state, "open")
+        assert [turn.question for turn in state.turns] == ["And now?"]
+
+
 async def test_stop_ends_the_model_within_a_second_and_keeps_what_came(preview, llm):
     llm.parts = ["You have 25 days [1]. ", "…"]
     asking = asyncio.create_task(run(preview, "ask", {"question": "How many days?"}))

@@ -306,7 +306,19 @@ async def test_duplicate_is_named(owner, open_tab):
     for is_duplicate in (False, True, True):
         await happens(KnowledgeBaseState.file_uploaded.fn(state, "leave.md", is_duplicate))
 
-    assert state.duplicates == ["leave.md"]
+    assert (state.duplicates, state.more_duplicates) == (["leave.md"], "")
+
+
+async def test_many_duplicates_are_counted(owner, open_tab):
+    kb = await owner.create_kb()
+    state = await documents_tab(open_tab(owner), kb["id"])
+
+    for n in range(13):
+        await happens(KnowledgeBaseState.file_uploaded.fn(state, f"{n}.md", True))
+    assert (len(state.duplicates), state.more_duplicates) == (5, "and 8 other files")
+
+    await happens(KnowledgeBaseState.forget_duplicates.fn(state))
+    assert (state.duplicates, state.more_duplicates) == ([], "")
 
 
 async def test_list_is_filtered_and_paged(owner, open_tab, monkeypatch):

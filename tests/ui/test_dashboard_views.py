@@ -10,7 +10,9 @@ from rag_app.services.knowledge_bases import Provider
 from rag_app.ui import wording
 from rag_app.ui.dashboard.create_kb.view import model_options, provider_options
 from rag_app.ui.dashboard.document.view import Block, blocks, text_parts
+from rag_app.ui.dashboard.knowledge_base.page import knowledge_base_page
 from rag_app.ui.dashboard.knowledge_base.view import Batch, batch, finished, row, summary
+from rag_app.ui.dashboard.my_knowledge_bases.page import my_knowledge_bases_page
 from rag_app.ui.dashboard.my_knowledge_bases.view import MOST_TASKS, calm, cards, tasks
 from rag_app.ui.dashboard.settings.view import device
 
@@ -216,3 +218,16 @@ def test_ago(passed, expected):
 )
 def test_remaining(seconds, expected):
     assert wording.remaining(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("page", "row_key"),
+    [
+        (knowledge_base_page, 'key:document_rx_state_?.["id"]'),
+        (my_knowledge_bases_page, 'key:kb_rx_state_?.["id"]'),
+    ],
+    ids=["documents", "knowledge bases"],
+)
+def test_rows_are_known_by_what_they_show(page, row_key):
+    """A menu that is open would else pass to the row that takes its place."""
+    assert row_key in str(page())

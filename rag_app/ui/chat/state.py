@@ -89,6 +89,7 @@ class ChatState(CitationState, mixin=True):
 
     _run: int = 0
     _moved_at: float = 0
+    _begun_anew: str = ""  # the page whose new conversation has no question yet
 
     @rx.event(background=True)
     async def ask(self, form: dict[str, Any]) -> None:
@@ -106,7 +107,7 @@ class ChatState(CitationState, mixin=True):
             run = begin(self, question)
             if run is None:
                 return
-            self.conversation_id = conversation_id
+            self.conversation_id, self._begun_anew = conversation_id, ""
         events = services().chat.answer(question, conversation_id=conversation_id, asker=asker)
         await follow(self, events, run, asker)
 
@@ -137,6 +138,7 @@ class ChatState(CitationState, mixin=True):
         """Begin anew; the conversation is stored with its first question."""
         await self._asker()
         show_nothing(self)
+        self._begun_anew = on_page(self)
         self.past = past_conversations(await self._earlier())
 
     @rx.event
@@ -255,7 +257,7 @@ async def show_conversation(state: ChatState, conversation_id: int, asker: Asker
     """Show a stored conversation. Raises NotFound."""
     conversation, messages = await services().conversations.read(conversation_id, asker=asker)
     shown = await asyncio.to_thread(turns, messages, for_owner=asker.owner_id is not None)
-    state.conversation_id, state.turns = conversation.id, shown
+    state.conversation_id, state.turns, state._begun_anew = conversation.id, shown, ""
     state.closed = conversation.status == "closed"
 
 
@@ -304,6 +306,11 @@ async def _quietly(reading: Any) -> Any:
         return await reading
     except RagAppError:
         return None
+
+
+def has_begun_anew(state: ChatState) -> bool:
+    """Whether this page's reader wanted a new conversation and has not asked in it yet."""
+    return state._begun_anew == on_page(state)
 
 
 def on_page(state: rx.State) -> str:

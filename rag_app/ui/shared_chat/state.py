@@ -12,6 +12,7 @@ from rag_app.services.askers import Asker
 from rag_app.ui.auth import current_visitor, visitor_token
 from rag_app.ui.chat.state import (
     ChatState,
+    has_begun_anew,
     is_answering,
     on_page,
     show_conversation,
@@ -111,5 +112,5 @@ def _token(state: rx.State) -> str:
 async def _show_last(state: VisitState) -> None:
     earlier = await state._earlier()
     state.past = past_conversations(earlier)
-    if earlier:
+    if earlier and not has_begun_anew(state):
         await show_conversation(state, earlier[0].id, current_visitor(state))

@@ -58,7 +58,7 @@ def _filters() -> rx.Component:
             ),
             button("Search", type="submit", variant="secondary", icon="search"),
             on_submit=ConversationsState.search,
-            class_name="grid min-w-0 flex-[2_1_16rem] grid-cols-[minmax(0,1fr)_auto] gap-2",
+            class_name="grid min-w-0 flex-[2_1_22rem] grid-cols-[minmax(0,1fr)_auto] gap-2",
         ),
         rx.el.div(
             rx.el.label("Knowledge base", html_for="filter-kb", class_name="sr-only"),

@@ -102,6 +102,7 @@ def _duplicates() -> rx.Component:
                 KnowledgeBaseState.duplicates,
                 lambda name: rx.el.li(name, class_name="break-words"),
             ),
+            rx.cond(KnowledgeBaseState.more_duplicates != "", rx.el.li(KnowledgeBaseState.more_duplicates)),
             class_name="list-disc pl-5",
         ),
         tone="warn",
@@ -206,6 +207,7 @@ def _document(document: DocumentRow) -> rx.Component:
         cell(_state(document), label="State"),
         cell(rx.el.span(document.added, class_name="whitespace-nowrap text-muted"), label="Added"),
         cell(_row_menu(document)),
+        key=document.id,  # an open menu stays with its document when others arrive
     )
 
 
@@ -315,7 +317,7 @@ def _what_happens() -> rx.Component:
             class_name="grid gap-5 sm:grid-cols-3",
         ),
         rx.el.p(
-            "You may leave this page or close the browser meanwhile; the work goes on.",
+            "Once they are uploaded, you may leave this page or close the browser; the work goes on.",
             class_name="text-sm text-muted",
         ),
         class_name="card flex flex-col gap-4 p-6",

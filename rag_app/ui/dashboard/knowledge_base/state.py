@@ -31,6 +31,7 @@ from rag_app.ui.dashboard.knowledge_base.view import (
 )
 from rag_app.ui.feedback import notify
 from rag_app.ui.presence import is_connected, is_open_at
+from rag_app.ui.wording import counted
 
 PAGE = 50
 LOOK_EVERY_S = 1.0
@@ -53,10 +54,12 @@ class KnowledgeBaseState(rx.State):
     n_resets: int = 0
     hint: str = ""
     duplicates: list[str] = []
+    more_duplicates: str = ""
 
     deleting_id: int = 0
     deleting_name: str = ""
 
+    _n_duplicates: int = 0
     _newer: list[int] = []
     _before: int = 0
     _watcher: int = 0  # the one background event that looks now
@@ -74,7 +77,8 @@ class KnowledgeBaseState(rx.State):
         wish = self.router.url.query_parameters.get("status", "")
         self.status, self.name = wish if wish in dict(FILTERS) else "", ""
         self.n_resets += 1
-        self.duplicates, self.deleting_id = [], 0
+        _forget_duplicates(self)
+        self.deleting_id = 0
         self.hint = hint(services().documents.max_bytes)
         kb_id = (await self.get_state(CurrentKbState)).kb_id
         self.summary = Summary(kb_id=kb_id)
@@ -107,14 +111,13 @@ class KnowledgeBaseState(rx.State):
         """Show a file that has arrived; say so if the same bytes were there already."""
         await current_owner(self)
         if is_duplicate is True:
-            others = [each for each in self.duplicates if each != name]
-            self.duplicates = [*others, str(name)[:MAX_NAME]][-MOST_DUPLICATES:]
+            _name_duplicate(self, str(name)[:MAX_NAME])
         return KnowledgeBaseState.watch
 
     @rx.event
     def forget_duplicates(self) -> None:
         """Take the message about duplicates away."""
-        self.duplicates = []
+        _forget_duplicates(self)
 
     @rx.event
     async def filter_status(self, status: str) -> Any:
@@ -214,6 +217,20 @@ class KnowledgeBaseState(rx.State):
         await services().documents.delete(self.summary.kb_id, document_id, owner_id=owner_id)
         await _look(self, owner_id)
         return notify(f"“{self.deleting_name}” was deleted.")
+
+
+def _name_duplicate(state: KnowledgeBaseState, name: str) -> None:
+    """Name the newest few; of the others, only how many there are."""
+    if name not in state.duplicates:
+        state._n_duplicates += 1
+    others = [each for each in state.duplicates if each != name]
+    state.duplicates = [*others, name][-MOST_DUPLICATES:]
+    n_more = state._n_duplicates - len(state.duplicates)
+    state.more_duplicates = f"and {counted(n_more, 'other file')}" if n_more else ""
+
+
+def _forget_duplicates(state: KnowledgeBaseState) -> None:
+    state.duplicates, state.more_duplicates, state._n_duplicates = [], "", 0
 
 
 async def _looks(state: KnowledgeBaseState, mine: int) -> AsyncIterator[EventSpec]:

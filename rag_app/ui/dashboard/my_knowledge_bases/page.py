@@ -122,6 +122,7 @@ def _kb_card(kb: KbCard) -> rx.Component:
             share_button(kb_id=kb.id, name=kb.name, variant="ghost", size="sm"),
             class_name="mt-auto flex flex-wrap gap-2 pt-1",
         ),
+        key=kb.id,
         class_name="flex flex-col gap-3",
     )
 
@@ -166,6 +167,7 @@ def _archived_row(kb: KbCard) -> rx.Component:
             ),
             label=f"More about {kb.name}",
         ),
+        key=kb.id,
         class_name="flex items-center gap-3 px-4 py-2.5",
     )
 

@@ -9,7 +9,14 @@ from rag_app.errors import NotFound, NotSignedIn
 from rag_app.services.askers import Asker
 from rag_app.ui import routes
 from rag_app.ui.auth import current_owner
-from rag_app.ui.chat.state import ChatState, is_answering, on_page, show_conversation, show_nothing
+from rag_app.ui.chat.state import (
+    ChatState,
+    has_begun_anew,
+    is_answering,
+    on_page,
+    show_conversation,
+    show_nothing,
+)
 from rag_app.ui.chat.view import past_conversations
 from rag_app.ui.dashboard.current_kb import CurrentKbState
 
@@ -55,7 +62,8 @@ class PreviewState(ChatState, rx.State):
         self.past = past_conversations(earlier)
         wished = self.router.url.query_parameters.get("conversation", "")
         ids = [str(conversation.id) for conversation in earlier]
-        chosen = wished if wished in ids else next(iter(ids), "")
+        newest = "" if has_begun_anew(self) else next(iter(ids), "")
+        chosen = wished if wished in ids else newest
         if chosen:
             await show_conversation(self, int(chosen), Asker(owner_id=owner_id))
 
