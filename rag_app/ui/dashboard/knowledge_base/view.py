@@ -156,9 +156,8 @@ def finished(before: Batch, after: Summary) -> str:
     if not before.is_open:
         return ""
     if after.n_failed:
-        return (
-            f"Reading is done. Could not be read here: {counted(after.n_failed, 'file')}. The list says why."
-        )
+        failed = counted(after.n_failed, "file")
+        return f"Reading is done. This knowledge base has {failed} that could not be read; the list says why."
     return "All files are ready to be asked."
 
 

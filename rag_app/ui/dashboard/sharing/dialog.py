@@ -66,6 +66,14 @@ def _content() -> rx.Component:
 def _link() -> rx.Component:
     return rx.fragment(
         copy_field(label="Link", value=ShareState.link.url, id="share-link"),
+        rx.cond(
+            ShareState.link.is_local,
+            banner(
+                "This address works on this computer only. To share with others, start Simple RAG with "
+                "RAG_HOST=0.0.0.0 and RAG_BASE_URL set to the address they can reach.",
+                tone="info",
+            ),
+        ),
         rx.el.div(
             rx.el.img(
                 src=ShareState.link.qr_code,
