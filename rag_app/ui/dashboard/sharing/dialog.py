@@ -71,7 +71,6 @@ def _link() -> rx.Component:
             banner(
                 "This address works on this computer only. To share with others, start Simple RAG with "
                 "RAG_HOST=0.0.0.0 and RAG_BASE_URL set to the address they can reach.",
-                tone="info",
             ),
         ),
         rx.el.div(
