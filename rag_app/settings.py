@@ -71,6 +71,12 @@ class Settings(BaseSettings):
     rag_worker_stalled_after_s: float = Field(
         30, ge=1, description="Silence of a worker, in seconds, after which others take over its jobs."
     )
+    rag_worker_grace_s: float = Field(
+        8,
+        gt=0,
+        le=10,
+        description="Seconds a stopping worker goes on with its files; then it hands them back.",
+    )
     rag_llm_first_token_timeout_s: float = Field(
         30, ge=0.1, description="Time a hosted model may take until its first word, in seconds."
     )

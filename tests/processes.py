@@ -17,6 +17,7 @@ import httpx2
 T = TypeVar("T")
 
 ROOT = Path(__file__).parents[1]
+GRACE_S = 0.5  # so that a quick machine does not finish a file meanwhile
 STALLED_AFTER_S = 6.0  # so that a test need not wait for half a minute
 
 
@@ -42,6 +43,7 @@ class Site:
             "DATABASE_URL": self.dsn,
             "RAG_DATA_DIR": str(self.folder),
             "RAG_WORKER_STALLED_AFTER_S": str(STALLED_AFTER_S),
+            "RAG_WORKER_GRACE_S": str(GRACE_S),
             "TMPDIR": str(self.temporary),
             **self.settings,
         }

@@ -19,7 +19,6 @@ from rag_app.worker.handlers import register
 
 logger = structlog.get_logger()
 
-GRACE_S = 8.0  # then running jobs are handed back to the queue
 TO_HAND_BACK_S = 4.0  # then even that is given up: the database is away, and others will find the jobs
 POLL_S = 2.0
 MAX_PAUSE_S = 30.0
@@ -64,7 +63,7 @@ async def _work_once(services: Services, told_to_stop: asyncio.Event) -> None:
     working = asyncio.create_task(
         services.jobs_queue.run_worker_async(
             concurrency=config.rag_worker_concurrency,
-            shutdown_graceful_timeout=GRACE_S,
+            shutdown_graceful_timeout=config.rag_worker_grace_s,
             delete_jobs="successful",
             fetch_job_polling_interval=POLL_S,
             update_heartbeat_interval=config.rag_worker_stalled_after_s / 3,
@@ -76,7 +75,7 @@ async def _work_once(services: Services, told_to_stop: asyncio.Event) -> None:
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     working.cancel()  # asks it to take no more jobs; it ends when those it has are done
-    await asyncio.wait({working}, timeout=GRACE_S + TO_HAND_BACK_S)
+    await asyncio.wait({working}, timeout=config.rag_worker_grace_s + TO_HAND_BACK_S)
     if working.done() and not working.cancelled():
         working.result()
 
