@@ -12,7 +12,7 @@ from reflex.istate.data import RouterData
 from rag_app.domain.answers import Completed, Prompt, TextDelta, Usage
 from rag_app.errors import InvalidInput, NotFound, NotSignedIn, RagAppError, TransientError
 from rag_app.ui.chat import streaming
-from rag_app.ui.chat.state import ChatState, CitationState
+from rag_app.ui.chat.state import ChatState, CitationState, until_loaded
 from rag_app.ui.chat.view import FOR_VISITORS, UNANSWERED
 from rag_app.ui.dashboard.conversations.state import ConversationsState, ConversationState
 from rag_app.ui.dashboard.preview.state import PreviewState
@@ -549,3 +549,22 @@ def test_ranks_in_words():
     assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 102, 112)] == [
         "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "112th",
     ]  # fmt: skip
+
+
+async def test_a_question_asked_while_the_page_is_read_waits_for_it():
+    class Page:
+        loaded = False
+        n_asked = 0
+
+        async def __aenter__(self):
+            self.n_asked += 1
+            self.loaded = self.n_asked == 3
+
+        async def __aexit__(self, *_):
+            return None
+
+    page = Page()
+
+    await until_loaded(page)
+
+    assert page.n_asked == 3

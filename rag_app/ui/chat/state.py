@@ -33,6 +33,7 @@ from rag_app.ui.chat.view import (
 )
 from rag_app.ui.feedback import notify
 
+LOADING_ROUND_S, LOADING_ROUNDS = 0.1, 30
 LOST_AFTER_S = 20  # an answer that has not moved for so long has lost its process
 
 
@@ -97,6 +98,7 @@ class ChatState(CitationState, mixin=True):
         question = text_of(form, "question")
         if not question:
             return
+        await until_loaded(self)
         try:
             asker = await self._asker()
             conversation_id = self.conversation_id or (await self._begin()).id
@@ -218,6 +220,15 @@ def begin(state: ChatState, question: str) -> int | None:
     state.reason_for = 0
     show(state, SEARCHING)
     return state._run
+
+
+async def until_loaded(state: Any) -> None:
+    """Wait while the page is still being read: quick people ask before it knows which chat it is."""
+    for _ in range(LOADING_ROUNDS):
+        async with state:
+            if state.loaded:
+                return
+        await asyncio.sleep(LOADING_ROUND_S)
 
 
 async def give_back(state: ChatState, question: str) -> None:
