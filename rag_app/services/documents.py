@@ -12,7 +12,7 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions
-from rag_app.db.queries import access, accounts, documents, jobs, knowledge_bases, search
+from rag_app.db.queries import access, accounts, documents, jobs, knowledge_bases
 from rag_app.domain.knowledge_bases import (
     BatchProgress,
     Document,
@@ -23,8 +23,8 @@ from rag_app.domain.knowledge_bases import (
     StoredPage,
 )
 from rag_app.errors import Conflict, InvalidInput, NotFound
-from rag_app.rag.words import text_for_words
-from rag_app.services.embedders import Embedders
+from rag_app.rag.words import words_of_chunk
+from rag_app.services.embedders import Embedders, model_id
 from rag_app.services.text import clean_file_name, clean_text
 from rag_app.storage import Storage
 
@@ -294,8 +294,13 @@ class DocumentService:
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
             chunk = await self._lock_chunk(session, scope, chunk_id)
-            await documents.change_chunk(session, scope, chunk_id=chunk_id, enabled=enabled)
-            await self._index_again(session, scope, chunk.document_id)
+            await documents.switch_chunk(
+                session,
+                scope,
+                chunk_id=chunk_id,
+                enabled=enabled,
+                words=words_of_chunk(chunk.heading, chunk.content),
+            )
             return await documents.chunk(session, scope, chunk_id=chunk_id)
 
     async def edit_chunk(self, kb_id: int, chunk_id: int, *, owner_id: int, content: str) -> StoredChunk:
@@ -320,17 +325,20 @@ class DocumentService:
         n_tokens = len(await asyncio.to_thread(embedder.token_offsets, text))
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
-            await self._lock_chunk(session, scope, chunk_id)
-            await documents.change_chunk(
+            chunk = await self._lock_chunk(session, scope, chunk_id)
+            await documents.rewrite_chunk(
                 session,
                 scope,
                 chunk_id=chunk_id,
                 content=content,
                 content_hash=hashlib.sha256(text.encode()).digest(),
                 n_tokens=n_tokens,
+                model_id=model_id(kb.embedding_model),
                 vector=vector,
+                codes=None,
+                old_words=words_of_chunk(chunk.heading, chunk.content),
+                new_words=words_of_chunk(chunk.heading, content),
             )
-            await self._index_again(session, scope, chunk.document_id)
             return await documents.chunk(session, scope, chunk_id=chunk_id)
 
     async def _lock_chunk(self, session: Any, scope: KbScope, chunk_id: int) -> StoredChunk:
@@ -338,14 +346,3 @@ class DocumentService:
         chunk = await documents.chunk(session, scope, chunk_id=chunk_id)
         await documents.lock(session, scope, document_id=chunk.document_id)
         return await documents.chunk(session, scope, chunk_id=chunk_id)  # unless it was replaced meanwhile
-
-    async def _index_again(self, session: Any, scope: KbScope, document_id: int) -> None:
-        document = await documents.get(session, scope, document_id=document_id)
-        texts = [
-            (chunk.id, text_for_words(f"{chunk.heading}\n{chunk.content}"))
-            for chunk in await documents.chunks(session, scope, document_id=document_id)
-            if chunk.enabled
-        ]
-        await search.index_words(
-            session, scope, document_id=document_id, language=document.language, texts=texts
-        )

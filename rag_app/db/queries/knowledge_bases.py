@@ -158,6 +158,8 @@ async def delete(session: AsyncSession, scope: KbScope) -> list[str]:
         # First, for it waits until an ingestion that is about to commit has added its chunks.
         "DELETE FROM knowledge_bases WHERE id = :kb_id",
         "DELETE FROM chunks WHERE kb_id = :kb_id",
+        "DELETE FROM chunk_embeddings WHERE kb_id = :kb_id",
+        "DELETE FROM chunk_codes WHERE kb_id = :kb_id",
         "DELETE FROM chunk_postings WHERE kb_id = :kb_id",
     ):
         await run(session, sa.text(statement), params=params)
