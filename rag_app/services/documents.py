@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -12,10 +12,11 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions
-from rag_app.db.queries import access, accounts, documents, jobs, knowledge_bases
+from rag_app.db.queries import access, accounts, documents, facets, jobs, knowledge_bases
 from rag_app.domain.knowledge_bases import (
     BatchProgress,
     Document,
+    Facets,
     Job,
     KbScope,
     PagePart,
@@ -25,6 +26,7 @@ from rag_app.domain.knowledge_bases import (
 from rag_app.errors import Conflict, InvalidInput, NotFound
 from rag_app.rag.words import words_of_chunk
 from rag_app.services.embedders import Embedders, model_id
+from rag_app.services.tags import clean_tags
 from rag_app.services.text import clean_file_name, clean_text
 from rag_app.storage import Storage
 
@@ -112,12 +114,13 @@ class DocumentService:
         limit: int = 50,
         status: str | None = None,
         name: str | None = None,
+        tag: str | None = None,
     ) -> list[Document]:
         """Documents, newest first. Raises NotFound."""
         async with self.sessions() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             return await documents.page_of(
-                session, scope, before=before, limit=limit, status=status, name=name
+                session, scope, before=before, limit=limit, status=status, name=name, tag=tag
             )
 
     async def get(self, kb_id: int, document_id: int, *, owner_id: int) -> Document:
@@ -125,6 +128,28 @@ class DocumentService:
         async with self.sessions() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             return await documents.get(session, scope, document_id=document_id)
+
+    async def set_tags(self, kb_id: int, document_id: int, *, owner_id: int, tags: Iterable[str]) -> Document:
+        """Give a document these tags and no others.
+
+        Raises:
+            NotFound: it is not in this owner's knowledge base.
+            InvalidInput: too many tags, or one that is too long.
+        """
+        cleaned = clean_tags(tags)
+        async with self.sessions.begin() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
+            await documents.set_tags(session, scope, document_id=document_id, tags=cleaned)
+            await accounts.write_audit(
+                session, user_id=owner_id, kb_id=kb_id, action="document_tagged", document_id=document_id
+            )
+            return await documents.get(session, scope, document_id=document_id)
+
+    async def facets(self, kb_id: int, *, owner_id: int) -> Facets:
+        """What the documents can be filtered by. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            return await facets.of_documents(session, scope)
 
     async def original(self, kb_id: int, document_id: int, *, owner_id: int) -> tuple[Document, Path]:
         """A document and where its original bytes are. Raises NotFound."""

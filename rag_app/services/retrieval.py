@@ -7,23 +7,27 @@ Two rankings (by meaning, by words) are fused in one statement of the database:
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, knowledge_bases, search
 from rag_app.domain.knowledge_bases import KbScope
-from rag_app.domain.retrieval import Retrieval
+from rag_app.domain.retrieval import Filters, Retrieval
 from rag_app.errors import InvalidInput
 from rag_app.rag.words import text_for_words
 from rag_app.services.embedders import Embedders, model_id
+from rag_app.services.rag_configs import changed_config
 from rag_app.services.text import clean_text
 
 log = structlog.get_logger()
 
 MAX_QUESTION_CHARACTERS = 4000
 MAX_PASSAGES = 50
+NO_FILTERS = Filters()
 
 
 @dataclass(frozen=True)
@@ -33,18 +37,33 @@ class RetrievalService:
     sessions: Sessions
     embedders: Embedders
 
-    async def search(self, kb_id: int, question: str, *, owner_id: int, limit: int = 10) -> Retrieval:
-        """Search an owner's knowledge base.
+    async def search(
+        self,
+        kb_id: int,
+        question: str,
+        *,
+        owner_id: int,
+        limit: int | None = None,
+        filters: Filters = NO_FILTERS,
+        overrides: Mapping[str, Any] | None = None,
+    ) -> Retrieval:
+        """Search an owner's knowledge base; `overrides` are knobs set for this search only.
 
         Raises:
             NotFound: it is not this owner's.
-            InvalidInput: no question, or one that is too long.
+            InvalidInput: no question, one that is too long, or a knob out of bounds.
         """
         question = check_question(question)
         async with self.sessions() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             kb = await knowledge_bases.get(session, scope, counted=False)
-        return await self.retrieve(scope, question, embedding_model=kb.embedding_model, limit=limit)
+        config = changed_config(kb.rag_config, overrides or {})
+        return await self.retrieve(
+            scope,
+            question,
+            embedding_model=kb.embedding_model,
+            limit=limit or config.semantic_search_max_results,
+        )
 
     async def retrieve(self, scope: KbScope, question: str, *, embedding_model: str, limit: int) -> Retrieval:
         """The best `limit` passages for a question, best first, with milliseconds per stage."""

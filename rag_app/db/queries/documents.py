@@ -68,6 +68,7 @@ def _document(row: Any) -> Document:
         created_at=row.created_at,
         ready_at=row.ready_at,
         job=job,
+        tags=tuple(row.tags),
     )
 
 
@@ -128,8 +129,12 @@ async def page_of(
     limit: int,
     status: str | None = None,
     name: str | None = None,
+    tag: str | None = None,
 ) -> list[Document]:
-    """Documents, newest first, older than the id `before`; `name` filters by part of the name."""
+    """Documents, newest first, older than the id `before`.
+
+    `name` filters by part of the name, `tag` by one tag in any case.
+    """
     found = await run(
         session,
         sa.text(f"""
@@ -139,11 +144,38 @@ async def page_of(
                  CASE WHEN :status = 'working' THEN d.status IN ('received', 'parsing', 'embedding')
                       ELSE d.status::text = :status END)
             AND (CAST(:name AS text) IS NULL OR strpos(lower(d.name), lower(:name)) > 0)
+            AND (CAST(:tag AS text) IS NULL OR
+                 EXISTS (SELECT 1 FROM unnest(d.tags) AS tag WHERE lower(tag) = lower(:tag)))
             ORDER BY d.id DESC LIMIT :limit
         """),
-        params={"kb_id": scope.kb_id, "before": before, "status": status, "name": name, "limit": limit},
+        params={
+            "kb_id": scope.kb_id,
+            "before": before,
+            "status": status,
+            "name": name,
+            "tag": tag,
+            "limit": limit,
+        },
     )
     return [_document(row) for row in found]
+
+
+async def set_tags(session: AsyncSession, scope: KbScope, *, document_id: int, tags: Sequence[str]) -> None:
+    """Put tags in the place of those a document has.
+
+    Raises:
+        NotFound: it is not in this knowledge base.
+    """
+    found = await run(
+        session,
+        sa.text("""
+            UPDATE documents SET tags = CAST(:tags AS text[]) WHERE kb_id = :kb_id AND id = :document_id
+            RETURNING id
+        """),
+        params={"kb_id": scope.kb_id, "document_id": document_id, "tags": list(tags)},
+    )
+    if found.first() is None:
+        raise NotFound("document")
 
 
 async def delete(session: AsyncSession, scope: KbScope, *, document_id: int) -> str | None:

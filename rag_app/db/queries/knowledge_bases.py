@@ -1,17 +1,21 @@
 """Knowledge bases and their public links."""
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from rag_app.db.statements import run
 from rag_app.db.tables import KnowledgeBaseRow
 from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase, ShareLink
+from rag_app.domain.rag_config import RagConfig
 from rag_app.errors import NotFound
 
 SLUG_BYTES = 16  # 128 bit
+OWN_COLUMNS = {"semantic_search_threshold", "semantic_search_max_results"}  # the other knobs are JSON
 
 _COUNTED = """
 SELECT kb.*, m.name AS embedding_model,
@@ -58,7 +62,21 @@ def _knowledge_base(row: Any) -> KnowledgeBase:
         n_working=row.n_working,
         n_chunks=int(row.n_chunks),
         n_conversations=row.n_conversations,
+        rag_config=_rag_config(row),
     )
+
+
+def _rag_config(row: Any) -> RagConfig:
+    """The configuration as stored; a value that is unknown or out of bounds today gives way to the default."""
+    stored = row.rag_config if isinstance(row.rag_config, Mapping) else {}
+    values = {name: stored[name] for name in RagConfig.model_fields if name in stored}
+    values["semantic_search_threshold"] = float(row.semantic_search_threshold)
+    values["semantic_search_max_results"] = row.semantic_search_max_results
+    try:
+        return RagConfig.model_validate(values)
+    except ValidationError as error:
+        unfit = {str(each["loc"][0]) for each in error.errors()}
+        return RagConfig.model_validate({name: values[name] for name in values.keys() - unfit})
 
 
 async def insert(session: AsyncSession, *, owner_id: int, embedding_model: str, **columns: Any) -> int:
@@ -139,6 +157,17 @@ async def update(session: AsyncSession, scope: KbScope, **columns: Any) -> None:
         sa.update(KnowledgeBaseRow)
         .where(sa.text("id = :kb_id").bindparams(kb_id=scope.kb_id))
         .values(**columns),
+    )
+
+
+async def set_rag_config(session: AsyncSession, scope: KbScope, config: RagConfig) -> None:
+    """Keep how it is searched; of the knobs in JSON only those that are not as recommended.
+
+    What nobody has set so follows our recommendation when it changes.
+    """
+    own = config.model_dump(include=OWN_COLUMNS)
+    await update(
+        session, scope, rag_config=config.model_dump(exclude=OWN_COLUMNS, exclude_defaults=True), **own
     )
 
 
