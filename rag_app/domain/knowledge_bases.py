@@ -43,6 +43,7 @@ class KnowledgeBase:
     n_chunks: int = 0
     n_conversations: int = 0
     rag_config: RagConfig = field(default_factory=RagConfig)
+    has_indexed_vectors: bool = False  # large enough for the approximate index
 
 
 @dataclass(frozen=True)

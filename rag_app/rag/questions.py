@@ -14,12 +14,12 @@ MAX_VARIANTS = 3
 MAX_CHARACTERS = 300
 MIN_WORDS = 3  # of a part: "and why?" cannot be searched by itself
 
-_REWRITE = """You prepare questions for a search engine. Rewrite the last question of the conversation so that \
-it can be understood alone: put in the names and subjects it points back to. Keep its language and its \
+_REWRITE = """You prepare questions for a search engine. Rewrite the last question of the conversation so \
+that it can be understood alone: put in the names and subjects it points back to. Keep its language and its \
 meaning; do not answer it. Write only the rewritten question, on one line."""
-_VARIANTS = f"""You prepare questions for a search engine. Write the question in {MAX_VARIANTS} other ways: with \
-other words a document may use, and each part alone if it asks several things. Keep its language; do not \
-answer it. Write one question on each line and nothing else."""
+_VARIANTS = f"""You prepare questions for a search engine. Write the question in {MAX_VARIANTS} other ways: \
+with other words a document may use, and each part alone if it asks several things. Keep its language; do \
+not answer it. Write one question on each line and nothing else."""
 
 _JOINTS = re.compile(
     r"(?<=[?？])\s+|[;；]\s*|,?\s+(?:and|und|et|e|y|ed)\s+(?=(?:who|whom|what|when|where|which|why|how|wer|was|wann|"
@@ -48,7 +48,9 @@ def variants_prompt(question: str) -> Prompt:
 
 def read_lines(answer: str, *, limit: int) -> list[str]:
     """The questions in a model's answer: without numbers, bullets, quotation marks and empty lines."""
-    lines = (re.sub(r"^\s*(?:[-*•]|\d{1,2}[.)])\s*", "", line).strip(" \t\"“”'*") for line in answer.splitlines())
+    lines = (
+        re.sub(r"^\s*(?:[-*•]|\d{1,2}[.)])\s*", "", line).strip(" \t\"“”'*") for line in answer.splitlines()
+    )
     return [line for line in dict.fromkeys(lines) if line and len(line) <= MAX_CHARACTERS][:limit]
 
 

@@ -10,6 +10,9 @@ Postgres cuts at spaces and punctuation, and gets wrong what people look for by 
 """
 
 import re
+import unicodedata
+from collections.abc import Sequence
+from itertools import takewhile
 
 # Chinese, Japanese, Thai, Lao, Burmese, Khmer write no spaces; Korean glues endings to its words.
 _PAIRED = re.compile(
@@ -46,6 +49,30 @@ def quoted_phrases(question: str) -> list[str]:
     """What stands between quotation marks: to be found word for word."""
     found = re.findall(r"\"([^\"]{2,200})\"|“([^”]{2,200})”|„([^“”]{2,200})[“”]|«([^»]{2,200})»", question)
     return [phrase.strip() for groups in found for phrase in groups if phrase.strip()]
+
+
+def has_phrases(content: str, phrases: Sequence[str]) -> bool:
+    """Whether a text has all phrases word for word, whatever the case and the spaces."""
+    plain = " ".join(content.casefold().split())
+    return all(" ".join(phrase.casefold().split()) in plain for phrase in phrases)
+
+
+def word_behind(lexeme: str, question: str) -> str:
+    """The word of the question that a stem was made of; the stem where it cannot be told."""
+    words = re.findall(r"\w+", question)
+    best = max(words, key=lambda word: _common_prefix(_plain(word), lexeme), default="")
+    return best if _common_prefix(_plain(best), lexeme) >= min(3, len(lexeme)) else lexeme
+
+
+def _plain(word: str) -> str:
+    """Lower case without accents, as the word index has it."""
+    decomposed = unicodedata.normalize("NFKD", word.lower())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+def _common_prefix(a: str, b: str) -> int:
+    pairs = zip(a, b, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _pieces(run: str, size: int) -> str:

@@ -262,6 +262,33 @@ async def chunks(
     return [StoredChunk(**row._mapping) for row in found]
 
 
+async def ready_ones(session: AsyncSession, scope: KbScope) -> list[tuple[int, str]]:
+    """Ids and languages of the documents that can be searched, oldest first."""
+    found = await run(
+        session,
+        sa.text(
+            "SELECT id, language FROM documents WHERE kb_id = :kb_id AND ready_at IS NOT NULL ORDER BY id"
+        ),
+        params={"kb_id": scope.kb_id},
+    )
+    return [(row.id, row.language) for row in found]
+
+
+async def chunk_words(
+    session: AsyncSession, scope: KbScope, *, document_id: int
+) -> list[tuple[int, str, str]]:
+    """Ordinal, heading and content of a document's enabled chunks, in order of ordinal."""
+    found = await run(
+        session,
+        sa.text("""
+            SELECT ordinal, heading, content FROM chunks
+            WHERE kb_id = :kb_id AND document_id = :document_id AND enabled ORDER BY ordinal
+        """),
+        params={"kb_id": scope.kb_id, "document_id": document_id},
+    )
+    return [(row.ordinal, row.heading, row.content) for row in found]
+
+
 async def chunk(session: AsyncSession, scope: KbScope, *, chunk_id: int) -> StoredChunk:
     """One chunk.
 

@@ -18,13 +18,14 @@ SLUG_BYTES = 16  # 128 bit
 OWN_COLUMNS = {"semantic_search_threshold", "semantic_search_max_results"}  # the other knobs are JSON
 
 _COUNTED = """
-SELECT kb.*, m.name AS embedding_model,
+SELECT kb.*, m.name AS embedding_model, coalesce(s.has_indexed_vectors, false) AS has_indexed_vectors,
        coalesce(d.n_documents, 0) AS n_documents, coalesce(d.n_ready, 0) AS n_ready,
        coalesce(d.n_failed, 0) AS n_failed, coalesce(d.n_working, 0) AS n_working,
        coalesce(d.n_chunks, 0) AS n_chunks,
        (SELECT count(*) FROM conversations c WHERE c.kb_id = kb.id AND c.end_user_id IS NOT NULL)
          AS n_conversations
 FROM knowledge_bases kb JOIN embedding_models m ON m.id = kb.embedding_model_id
+LEFT JOIN kb_search s ON s.kb_id = kb.id
 LEFT JOIN LATERAL (
   SELECT count(*) AS n_documents, count(*) FILTER (WHERE status = 'ready') AS n_ready,
          count(*) FILTER (WHERE status = 'failed') AS n_failed,
@@ -33,9 +34,11 @@ LEFT JOIN LATERAL (
   FROM documents WHERE kb_id = kb.id) d ON true
 """
 _UNCOUNTED = """
-SELECT kb.*, m.name AS embedding_model, 0 AS n_documents, 0 AS n_ready, 0 AS n_failed, 0 AS n_working,
+SELECT kb.*, m.name AS embedding_model, coalesce(s.has_indexed_vectors, false) AS has_indexed_vectors,
+       0 AS n_documents, 0 AS n_ready, 0 AS n_failed, 0 AS n_working,
        0 AS n_chunks, 0 AS n_conversations
 FROM knowledge_bases kb JOIN embedding_models m ON m.id = kb.embedding_model_id
+LEFT JOIN kb_search s ON s.kb_id = kb.id
 """
 
 
@@ -62,6 +65,7 @@ def _knowledge_base(row: Any) -> KnowledgeBase:
         n_working=row.n_working,
         n_chunks=int(row.n_chunks),
         n_conversations=row.n_conversations,
+        has_indexed_vectors=row.has_indexed_vectors,
         rag_config=_rag_config(row),
     )
 

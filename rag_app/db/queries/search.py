@@ -361,7 +361,8 @@ async def _rows(
 
 
 def _unpacked(packed: bytes | None) -> NDArray[np.void]:
-    return np.frombuffer(packed or b"", dtype=POSTING)
+    unpacked: NDArray[np.void] = np.ndarray(len(packed or b"") // POSTING.itemsize, POSTING, packed or b"")
+    return unpacked
 
 
 def _corpus(row: Any) -> Corpus:

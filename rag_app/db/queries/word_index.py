@@ -145,6 +145,7 @@ async def clear(session: AsyncSession, scope: KbScope) -> None:
     """Forget every word, to index them anew in the same transaction; ordinals stay. Locks the index."""
     await lock(session, scope)
     for statement in (
+        "SET LOCAL statement_timeout = 0",  # the limit is for what people wait for
         "DELETE FROM chunk_postings WHERE kb_id = :kb_id",
         "DELETE FROM word_segments WHERE kb_id = :kb_id",
         "DELETE FROM word_gaps WHERE kb_id = :kb_id",
@@ -152,7 +153,7 @@ async def clear(session: AsyncSession, scope: KbScope) -> None:
         "DELETE FROM kb_word_stats WHERE kb_id = :kb_id",
         "UPDATE kb_search SET needs_words = false WHERE kb_id = :kb_id",
     ):
-        await run(session, sa.text(statement), params={"kb_id": scope.kb_id})
+        await run(session, sa.text(statement), params={"kb_id": scope.kb_id} if ":kb_id" in statement else {})
 
 
 async def stale(session: AsyncSession) -> list[int]:
