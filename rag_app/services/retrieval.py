@@ -65,6 +65,7 @@ class Candidate:
     rank_fused: int
     value: float = 0.0
     rerank: float | None = None
+    score: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -121,21 +122,23 @@ class RetrievalService:
         vectors = await self._embed(queries, kb, trace)
         candidates, words = await self._candidates(scope, kb, queries, vectors, filters, limit, trace)
         ranked = await self._reranked(question, kb, candidates, trace)
-        passages = [_passage(candidate, words, question) for candidate in ranked]
-        likely = [passage for passage in passages if passage.score >= config.semantic_search_threshold]
+        scored = _scored(ranked, words)
+        likely = [one for one in scored if one.score >= config.semantic_search_threshold]
         chosen = fusion.diverse(
             likely,
-            document_of=lambda passage: passage.document_id,
+            document_of=lambda one: one.chunk.document_id,
             per_document=config.max_per_document,
             limit=limit,
         )
-        chosen = await self._with_neighbours(scope, chosen, ranked, config, trace)
+        explained = _Explained(words, question)
+        passages = [_passage(one, explained) for one in chosen]
+        passages = await self._with_neighbours(scope, passages, ranked, config, trace)
         timings = trace.timings_ms()
         log.info(
-            "passages_retrieved", kb_id=scope.kb_id, n_passages=len(chosen), duration_ms=timings["total"]
+            "passages_retrieved", kb_id=scope.kb_id, n_passages=len(passages), duration_ms=timings["total"]
         )
-        n_below = min(len(passages), limit) - min(len(likely), limit)
-        return Retrieval(tuple(chosen), timings, tuple(trace.steps), n_below, tuple(queries[1:]))
+        n_below = min(len(scored), limit) - min(len(likely), limit)
+        return Retrieval(tuple(passages), timings, tuple(trace.steps), n_below, tuple(queries[1:]))
 
     async def _variants(self, question: str, kb: KnowledgeBase, trace: Trace) -> list[str]:
         if not kb.rag_config.multi_query:
@@ -397,7 +400,11 @@ def _to_rerank(chunk: FoundChunk, kb: KnowledgeBase) -> RerankPassage:
     return RerankPassage(chunk.chunk_id, text, chunk.codes, kb.embedding_model)
 
 
-def _passage(candidate: Candidate, words: WordRanking, question: str) -> Passage:
+def _scored(candidates: Sequence[Candidate], words: WordRanking) -> list[Candidate]:
+    return [replace(candidate, score=candidate.fused.fused) for candidate in candidates]
+
+
+def _passage(candidate: Candidate, explained: "_Explained") -> Passage:
     chunk, fused = candidate.chunk, candidate.fused
     return Passage(
         chunk_id=chunk.chunk_id,
@@ -408,7 +415,7 @@ def _passage(candidate: Candidate, words: WordRanking, question: str) -> Passage
         page_last=chunk.page_last,
         heading=chunk.heading,
         content=chunk.content,
-        score=fused.fused,
+        score=candidate.score,
         scores=PassageScores(
             rank_by_meaning=fused.rank_by_meaning,
             rank_by_words=fused.rank_by_words,
@@ -417,28 +424,39 @@ def _passage(candidate: Candidate, words: WordRanking, question: str) -> Passage
             fused=fused.fused,
             rank_fused=candidate.rank_fused,
             rerank=candidate.rerank,
-            matched=_matched(chunk.ordinal, words, question),
+            matched=explained.matched(chunk.ordinal),
         ),
     )
 
 
-def _matched(ordinal: int, words: WordRanking, question: str) -> tuple[MatchedTerm, ...]:
-    """The question's words that a chunk has, the most telling first."""
-    [at] = np.flatnonzero(words.ordinals == ordinal)[:1] if ordinal in words.ordinals else [-1]
-    if at < 0:
-        return ()
-    parts = words.parts[:, at]
-    total = float(parts.sum())
-    found = [
-        MatchedTerm(
-            term=word_behind(term.text, question) if not term.corrected_from else term.text,
-            share=round(float(part) / total, 4),
-            corrected_from=word_behind(term.corrected_from, question) if term.corrected_from else "",
-        )
-        for term, part in zip(words.terms, parts, strict=True)
-        if part > 0
-    ]
-    return tuple(sorted(found, key=lambda one: (-one.share, one.term)))
+class _Explained:
+    """Says which words of a question a chunk has, as the question wrote them."""
+
+    def __init__(self, words: WordRanking, question: str) -> None:
+        self._words = words
+        self._place = {int(ordinal): at for at, ordinal in enumerate(words.ordinals)}
+        self._asked = [
+            word_behind(term.corrected_from or term.text, question) if term.postings.size else ""
+            for term in words.terms
+        ]
+
+    def matched(self, ordinal: int) -> tuple[MatchedTerm, ...]:
+        """The words, the most telling first."""
+        at = self._place.get(ordinal)
+        if at is None:
+            return ()
+        parts = self._words.parts[:, at]
+        total = float(parts.sum())
+        found = [
+            MatchedTerm(
+                term=term.text if term.corrected_from else asked,
+                share=round(float(part) / total, 4),
+                corrected_from=asked if term.corrected_from else "",
+            )
+            for term, asked, part in zip(self._words.terms, self._asked, parts, strict=True)
+            if part > 0
+        ]
+        return tuple(sorted(found, key=lambda one: (-one.share, one.term)))
 
 
 def _corrections(terms: Sequence[Term]) -> str:

@@ -1,19 +1,13 @@
 """Search finds what it should, scores it as it says, and looks nowhere else."""
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-import numpy as np
 import psycopg
 import pytest
 
-from rag_app.db.queries import search
-from rag_app.db.queries.search import EmbeddingSpace
-from rag_app.domain.knowledge_bases import KbScope
 from rag_app.rag.words import text_for_words
-from tests.fakes import DIMENSIONS
 
 HARBOUR = b"""# Boats
 

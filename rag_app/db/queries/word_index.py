@@ -31,7 +31,7 @@ _WITHOUT = "aaaaaaaaacccdeeeeeeeeiiiiiilnnnoooooooorssssttt" + "uuuuuuuuyyzzzs"
 FOLDED = f"translate({{}}, '{_WITH_ACCENT}', '{_WITHOUT}')"
 
 _COUNTED = f"""
-  words AS MATERIALIZED (
+WITH words AS MATERIALIZED (
     SELECT t.ordinal, to_tsvector(CAST(:language AS regconfig), t.text) AS vector
     FROM unnest(CAST(:ordinals AS integer[]), CAST(:texts AS text[])) AS t(ordinal, text)
   ), counted AS MATERIALIZED (
@@ -39,7 +39,34 @@ _COUNTED = f"""
     FROM words, unnest(vector) GROUP BY 1, 2
   ), sized AS MATERIALIZED (
     SELECT ordinal, least(sum(tf), 32767) AS length FROM counted GROUP BY ordinal
+  ), added AS (
+    SELECT :sign * count(*) AS n_chunks, :sign * coalesce(sum(length), 0) AS n_terms
+    FROM words LEFT JOIN sized USING (ordinal)
+  ), of_document AS (
+    INSERT INTO document_word_stats AS s (document_id, kb_id, language, n_chunks, n_terms)
+    SELECT :document_id, :kb_id, :language, n_chunks, n_terms FROM added
+    ON CONFLICT (document_id) DO UPDATE SET
+      n_chunks = s.n_chunks + excluded.n_chunks, n_terms = s.n_terms + excluded.n_terms
+  ), of_kb AS (
+    INSERT INTO kb_word_stats AS s (kb_id, language, n_chunks, n_terms)
+    SELECT :kb_id, :language, n_chunks, n_terms FROM added
+    ON CONFLICT (kb_id, language) DO UPDATE SET
+      n_chunks = s.n_chunks + excluded.n_chunks, n_terms = s.n_terms + excluded.n_terms
   )
+"""
+_ADD = f"""
+{_COUNTED}, segment AS (
+  INSERT INTO word_segments (kb_id, id, n_chunks)
+  SELECT :kb_id, nextval('word_segments_id_seq'), count(*) FROM sized HAVING count(*) > 0 RETURNING id
+)
+INSERT INTO chunk_postings (kb_id, lexeme, segment_id, postings)
+SELECT :kb_id, lexeme, segment.id,
+       string_agg(int4send(ordinal) || int2send(tf::smallint) || int2send(length::smallint), '' ORDER BY ordinal)
+FROM counted JOIN sized USING (ordinal) CROSS JOIN segment GROUP BY lexeme, segment.id
+"""
+_REMOVE = f"""
+{_COUNTED}
+INSERT INTO word_gaps (kb_id, first_ordinal, n_chunks) SELECT :kb_id, ordinal, 1 FROM words ON CONFLICT DO NOTHING
 """
 
 
@@ -88,8 +115,8 @@ async def add(
     session: AsyncSession, scope: KbScope, *, document_id: int, language: str, chunks: Sequence[ChunkWords]
 ) -> None:
     """Let chunks of a document be found by their words. The index must be locked."""
-    await _add_segment(session, scope, language=language, chunks=chunks)
-    await _count(session, scope, document_id=document_id, language=language, chunks=chunks, sign=1)
+    about = {"kb_id": scope.kb_id, "document_id": document_id, "language": language, "sign": 1}
+    await run(session, sa.text(_ADD), params=about | _columns(chunks))
     await _merge(session, scope)
 
 
@@ -97,16 +124,8 @@ async def remove(
     session: AsyncSession, scope: KbScope, *, document_id: int, language: str, chunks: Sequence[ChunkWords]
 ) -> None:
     """Let some chunks of a document be found no more. The index must be locked."""
-    await run(
-        session,
-        sa.text("""
-            INSERT INTO word_gaps (kb_id, first_ordinal, n_chunks)
-            SELECT :kb_id, ordinal, 1 FROM unnest(CAST(:ordinals AS integer[])) AS ordinal
-            ON CONFLICT DO NOTHING
-        """),
-        params={"kb_id": scope.kb_id, "ordinals": [chunk.ordinal for chunk in chunks]},
-    )
-    await _count(session, scope, document_id=document_id, language=language, chunks=chunks, sign=-1)
+    about = {"kb_id": scope.kb_id, "document_id": document_id, "language": language, "sign": -1}
+    await run(session, sa.text(_REMOVE), params=about | _columns(chunks))
 
 
 async def forget(session: AsyncSession, scope: KbScope, *, document_id: int) -> None:
@@ -143,9 +162,9 @@ async def forget(session: AsyncSession, scope: KbScope, *, document_id: int) -> 
 
 async def clear(session: AsyncSession, scope: KbScope) -> None:
     """Forget every word, to index them anew in the same transaction; ordinals stay. Locks the index."""
+    await run(session, sa.text("SET LOCAL statement_timeout = 0"))  # that limit is for what people wait for
     await lock(session, scope)
     for statement in (
-        "SET LOCAL statement_timeout = 0",  # the limit is for what people wait for
         "DELETE FROM chunk_postings WHERE kb_id = :kb_id",
         "DELETE FROM word_segments WHERE kb_id = :kb_id",
         "DELETE FROM word_gaps WHERE kb_id = :kb_id",
@@ -153,7 +172,7 @@ async def clear(session: AsyncSession, scope: KbScope) -> None:
         "DELETE FROM kb_word_stats WHERE kb_id = :kb_id",
         "UPDATE kb_search SET needs_words = false WHERE kb_id = :kb_id",
     ):
-        await run(session, sa.text(statement), params={"kb_id": scope.kb_id} if ":kb_id" in statement else {})
+        await run(session, sa.text(statement), params={"kb_id": scope.kb_id})
 
 
 async def stale(session: AsyncSession) -> list[int]:
@@ -171,59 +190,6 @@ async def stale(session: AsyncSession) -> list[int]:
         params={"min_gaps": MIN_GAPS, "max_share": MAX_GAP_SHARE},
     )
     return [row.kb_id for row in found]
-
-
-async def _add_segment(
-    session: AsyncSession, scope: KbScope, *, language: str, chunks: Sequence[ChunkWords]
-) -> None:
-    await run(
-        session,
-        sa.text(f"""
-            WITH {_COUNTED}, segment AS (
-              INSERT INTO word_segments (kb_id, id, n_chunks)
-              SELECT :kb_id, nextval('word_segments_id_seq'), count(*) FROM sized HAVING count(*) > 0
-              RETURNING id
-            )
-            INSERT INTO chunk_postings (kb_id, lexeme, segment_id, postings)
-            SELECT :kb_id, lexeme, segment.id,
-                   string_agg(int4send(ordinal) || int2send(tf::smallint) || int2send(length::smallint), ''
-                              ORDER BY ordinal)
-            FROM counted JOIN sized USING (ordinal) CROSS JOIN segment GROUP BY lexeme, segment.id
-        """),
-        params={"kb_id": scope.kb_id, "language": language} | _columns(chunks),
-    )
-
-
-async def _count(
-    session: AsyncSession,
-    scope: KbScope,
-    *,
-    document_id: int,
-    language: str,
-    chunks: Sequence[ChunkWords],
-    sign: int,
-) -> None:
-    """Change how many chunks and words a document and its knowledge base have, by `sign` times these."""
-    await run(
-        session,
-        sa.text(f"""
-            WITH {_COUNTED}, added AS (
-              SELECT :sign * count(*) AS n_chunks, :sign * coalesce(sum(length), 0) AS n_terms
-              FROM words LEFT JOIN sized USING (ordinal)
-            ), document AS (
-              INSERT INTO document_word_stats AS s (document_id, kb_id, language, n_chunks, n_terms)
-              SELECT :document_id, :kb_id, :language, n_chunks, n_terms FROM added
-              ON CONFLICT (document_id) DO UPDATE SET
-                n_chunks = s.n_chunks + excluded.n_chunks, n_terms = s.n_terms + excluded.n_terms
-            )
-            INSERT INTO kb_word_stats AS s (kb_id, language, n_chunks, n_terms)
-            SELECT :kb_id, :language, n_chunks, n_terms FROM added
-            ON CONFLICT (kb_id, language) DO UPDATE SET
-              n_chunks = s.n_chunks + excluded.n_chunks, n_terms = s.n_terms + excluded.n_terms
-        """),
-        params={"kb_id": scope.kb_id, "document_id": document_id, "language": language, "sign": sign}
-        | _columns(chunks),
-    )
 
 
 def _columns(chunks: Sequence[ChunkWords]) -> dict[str, list[int] | list[str]]:
