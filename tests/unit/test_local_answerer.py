@@ -13,8 +13,8 @@ from rag_app.rag.llms._evidence import Evidence, Rarity, Sentence, Signals, Weig
 from rag_app.rag.llms._judgement import is_answerable
 from rag_app.rag.llms._quoting import MAX_GAP, quotations
 from rag_app.rag.llms._sentences import MAX_UNIT_CHARS, sentences, units
-from rag_app.rag.llms._words import language, stems
 from rag_app.rag.llms.contract import LLMSettings
+from rag_app.rag.stems import language, stems
 
 LEAVE = "Employees get 25 days of paid leave a year. Unused days expire at the end of March."
 OFFICE = "The office in Rome opens at nine. It closes at six in the evening."

@@ -30,7 +30,10 @@ _CONTRIB = "com.microsoft"
 
 
 def write_e5_graph(weights: QuantisedWeights, path: Path) -> None:
-    """Write the encoder: `embeddings` (b, l, hidden) and `mask` (b, l) in, `vectors` (b, hidden) out."""
+    """Write the encoder: `embeddings` (b, l, hidden) and `mask` (b, l) in, `vectors` (b, hidden) out.
+
+    A second output, `states` (b, l, hidden), is what became of each token before they are averaged.
+    """
     graph = _Graph(weights)
     hidden = weights.sizes.hidden
     graph.build()
@@ -39,7 +42,7 @@ def write_e5_graph(weights: QuantisedWeights, path: Path) -> None:
             graph.nodes,
             "multilingual-e5-small",
             [_tensor("embeddings", ["b", "l", hidden]), _tensor("mask", ["b", "l"])],
-            [_tensor("vectors", ["b", hidden])],
+            [_tensor("vectors", ["b", hidden]), _tensor("states", ["b", "l", hidden])],
             graph.constants,
         ),
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(_CONTRIB, 1)],
@@ -69,7 +72,7 @@ class _Graph:
             layer = f"l{number}."
             states = self._attention_block(states, padding, layer)
             states = self._feed_forward_block(states, layer)
-        self._pooled(states)
+        self._pooled(self._node("Identity", [states], "states"))
 
     def _shared_constants(self) -> None:
         sizes = self.sizes

@@ -12,8 +12,10 @@ first text arrives.
 import asyncio
 import os
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
@@ -21,11 +23,14 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rag_app.rag.embedders._token_codes import TokenCodes, content_tokens, similarities
+
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
 
 BATCH_TEXTS = 8  # more is no faster, measured, and takes more memory
+REMEMBERED_QUESTIONS = 64  # whose words may be compared soon; 128 numbers a word
 BATCH_TOKENS = 2048  # with padding; bounds the memory of attention over long texts
 
 # No model has longer tokens on average: what lies beyond cannot reach it and need not be cut.
@@ -39,9 +44,27 @@ T = TypeVar("T")
 class Encoder(Protocol):
     """A loaded model."""
 
-    def encode(self, batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Turn n lists of token ids into `(n, dimensions)` vectors of length 1."""
+    def encode(self, batch: Sequence[Sequence[int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Turn n lists of token ids into `(n, dimensions)` vectors of length 1.
+
+        The second array, `(n, longest, hidden)`, holds what the model made of each token.
+        """
         ...
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A text as the model reads it; `text` begins with `n_prefix` characters of ours."""
+
+    text: str
+    n_prefix: int
+    ids: Sequence[int]
+    offsets: Sequence[tuple[int, int]]
+
+    @property
+    def content(self) -> NDArray[np.intp]:
+        """Places of the tokens that tell something."""
+        return content_tokens(self.text, self.offsets, start=self.n_prefix)
 
 
 class Once(Generic[T]):
@@ -60,7 +83,7 @@ class Once(Generic[T]):
 
 
 class OnnxEmbedder:
-    """An `Embedder` (see `contract.py`) around a tokenizer and an encoder.
+    """A `LateEmbedder` (see `contract.py`) around a tokenizer and an encoder.
 
     `max_tokens` counts everything the encoder reads: prefix, text and the two marks around them.
     """
@@ -73,48 +96,89 @@ class OnnxEmbedder:
         max_tokens: int,
         load_tokenizer: Callable[[], "Tokenizer"],
         load_encoder: Callable[[], Encoder],
+        token_codes: TokenCodes,
         query_prefix: str = "",
         document_prefix: str = "",
     ) -> None:
         self.name = name
         self.dimensions = dimensions
         self.max_tokens = max_tokens
+        self.codes_version = token_codes.version
+        self._codes = token_codes
         self._query_prefix = query_prefix
         self._document_prefix = document_prefix
         self._tokenizer = Once(load_tokenizer)
         self._encoder = Once(load_encoder)
+        self._asked: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     async def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `Embedder`."""
-        return await self._embed([self._document_prefix + text for text in texts])
+        vectors, _ = await self._embed(texts, self._document_prefix, _nothing)
+        return vectors
+
+    async def embed_with_codes(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[bytes]]:
+        """See `LateEmbedder`."""
+        return await self._embed(texts, self._document_prefix, self._codes.pack)
 
     async def embed_query(self, text: str) -> NDArray[np.float32]:
-        """See `Embedder`."""
-        return (await self._embed([self._query_prefix + text]))[0]
+        """See `Embedder`; what it makes of the words is remembered for `late_similarities`."""
+        vectors, (words,) = await self._embed([text], self._query_prefix, self._codes.project)
+        self._asked[text] = words
+        while len(self._asked) > REMEMBERED_QUESTIONS:
+            self._asked.popitem(last=False)
+        return vectors[0]
+
+    async def late_similarities(self, question: str, codes: Sequence[bytes | None]) -> list[float | None]:
+        """See `LateEmbedder`."""
+        words = self._asked.get(question)
+        if words is None:
+            _, (words,) = await self._embed([question], self._query_prefix, self._codes.project)
+        return await asyncio.to_thread(similarities, words, codes, version=self.codes_version)
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """See `Embedder`; loads the tokenizer alone."""
         return self._tokenizer().encode(readable(text), add_special_tokens=False).offsets
 
-    async def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    async def _embed(
+        self, texts: Sequence[str], prefix: str, keep: Callable[[NDArray[np.float32]], T]
+    ) -> tuple[NDArray[np.float32], list[T]]:
+        """The texts' vectors, and what `keep` makes of the token vectors of each."""
         loop = asyncio.get_running_loop()
         vectors = np.empty((len(texts), self.dimensions), np.float32)
-        tokens = await loop.run_in_executor(self._thread, self._tokens, texts)
-        for batch in batches([len(ids) for ids in tokens]):
-            ids = [tokens[index] for index in batch]
-            vectors[batch] = await loop.run_in_executor(self._thread, self._encode, ids)
-        return vectors
+        kept: dict[int, T] = {}
+        tokens = await loop.run_in_executor(self._thread, self._tokens, texts, prefix)
+        for batch in batches([len(one.ids) for one in tokens]):
+            read = [tokens[index] for index in batch]
+            vectors[batch], made = await loop.run_in_executor(self._thread, self._encode, read, keep)
+            kept |= dict(zip(batch, made, strict=True))
+        return vectors, [kept[index] for index in range(len(texts))]
 
-    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        tokenizer = self._tokenizer()
+    def _tokens(self, texts: Sequence[str], prefix: str) -> list[Tokens]:
         limit = self.max_tokens * _MAX_CHARS_PER_TOKEN
         # One by one: `encode_batch` starts threads of its own, which do not survive a fork.
-        encoded = (tokenizer.encode(readable(text[:limit])).ids for text in texts)
-        return [shortened(ids, self.max_tokens) for ids in encoded]
+        return [self._tokens_of(readable((prefix + text)[:limit]), len(prefix)) for text in texts]
 
-    def _encode(self, batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        return self._encoder().encode(batch)
+    def _tokens_of(self, text: str, n_prefix: int) -> Tokens:
+        encoded = self._tokenizer().encode(text)
+        return Tokens(
+            text,
+            n_prefix,
+            shortened(encoded.ids, self.max_tokens),
+            shortened(encoded.offsets, self.max_tokens),
+        )
+
+    def _encode(
+        self, batch: Sequence[Tokens], keep: Callable[[NDArray[np.float32]], T]
+    ) -> tuple[NDArray[np.float32], list[T]]:
+        vectors, states = self._encoder().encode([tokens.ids for tokens in batch])
+        if keep is _nothing:
+            return vectors, [keep(states)] * len(batch)
+        return vectors, [keep(of_text[one.content]) for one, of_text in zip(batch, states, strict=True)]
+
+
+def _nothing(_states: NDArray[np.float32]) -> None:
+    """Keep no tokens."""
 
 
 def readable(text: str) -> str:
@@ -122,7 +186,7 @@ def readable(text: str) -> str:
     return _LONE_SURROGATES.sub(_REPLACEMENT, text)
 
 
-def shortened(ids: list[int], max_tokens: int) -> list[int]:
+def shortened(ids: list[T], max_tokens: int) -> list[T]:
     """Cut a text's end, but keep the mark that closes it."""
     return ids if len(ids) <= max_tokens else [*ids[: max_tokens - 1], ids[-1]]
 

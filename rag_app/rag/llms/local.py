@@ -16,8 +16,8 @@ from rag_app.rag.embedders.contract import Embedder
 from rag_app.rag.llms._evidence import Evidence, weigh
 from rag_app.rag.llms._judgement import is_answerable
 from rag_app.rag.llms._quoting import quotations
-from rag_app.rag.llms._words import language, n_words
 from rag_app.rag.llms.contract import LLM, LLMSettings
+from rag_app.rag.stems import language, n_words
 
 LABEL = "Built-in (no key needed)"
 NEEDS_KEY = False

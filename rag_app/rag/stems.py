@@ -9,7 +9,7 @@ from functools import lru_cache
 # that inflects at the end, and there is nothing to install. Length chosen by benchmarks/answerability.py.
 STEM_CHARS = 6
 
-_WORD = re.compile(r"\w+")
+WORD = re.compile(r"\w+")
 # Scripts written without spaces: Chinese, Japanese, Thai, and what belongs to them.
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f]+")
 
@@ -60,7 +60,7 @@ STOP_WORDS = {
         "também tem um uma você vocês"
     ),
 }
-_ALL_STOP_WORDS = frozenset().union(*STOP_WORDS.values())
+ALL_STOP_WORDS = frozenset().union(*STOP_WORDS.values())
 DEFAULT_LANGUAGE = "en"
 
 
@@ -72,7 +72,7 @@ def stems(text: str) -> frozenset[str]:
 
 def language(question: str) -> str:
     """Guess the language by the stop words; English where that says nothing."""
-    words = _WORD.findall(question.casefold())
+    words = WORD.findall(question.casefold())
     hits = {name: sum(word in known for word in words) for name, known in STOP_WORDS.items()}
     best = max(hits, key=hits.__getitem__)  # the first of equals, and English is the first
     return best if hits[best] else DEFAULT_LANGUAGE
@@ -80,12 +80,12 @@ def language(question: str) -> str:
 
 def n_words(text: str) -> int:
     """How many words a text has."""
-    return len(_WORD.findall(text))
+    return len(WORD.findall(text))
 
 
 def _stems(text: str) -> Iterator[str]:
-    for word in _WORD.findall(text.casefold()):
-        if word in _ALL_STOP_WORDS:
+    for word in WORD.findall(text.casefold()):
+        if word in ALL_STOP_WORDS:
             continue
         for run in _UNSPACED.findall(word):
             yield from (run[start : start + 2] for start in range(max(1, len(run) - 1)))
