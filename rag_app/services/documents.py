@@ -25,7 +25,7 @@ from rag_app.domain.knowledge_bases import (
 )
 from rag_app.errors import Conflict, InvalidInput, NotFound
 from rag_app.rag.words import words_of_chunk
-from rag_app.services.embedders import Embedders, model_id
+from rag_app.services.embedders import Embedders, embed, model_id
 from rag_app.services.tags import clean_tags
 from rag_app.services.text import clean_file_name, clean_text
 from rag_app.storage import Storage
@@ -346,7 +346,7 @@ class DocumentService:
             kb = await knowledge_bases.get(session, scope, counted=False)
         embedder = self.embedders.get(kb.embedding_model)
         text = f"{chunk.heading}\n{content}" if chunk.heading else content
-        vector = (await embedder.embed_documents([text]))[0]
+        vectors, codes = await embed(embedder, [text])
         n_tokens = len(await asyncio.to_thread(embedder.token_offsets, text))
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
@@ -359,8 +359,8 @@ class DocumentService:
                 content_hash=hashlib.sha256(text.encode()).digest(),
                 n_tokens=n_tokens,
                 model_id=model_id(kb.embedding_model),
-                vector=vector,
-                codes=None,
+                vector=vectors[0],
+                codes=codes[0],
                 old_words=words_of_chunk(chunk.heading, chunk.content),
                 new_words=words_of_chunk(chunk.heading, content),
             )

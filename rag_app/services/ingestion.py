@@ -31,7 +31,7 @@ from rag_app.rag.embedders.contract import Embedder
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import parse_file
 from rag_app.rag.words import words_of_chunk
-from rag_app.services.embedders import Embedders, model_id
+from rag_app.services.embedders import Embedders, embed, model_id
 from rag_app.storage import Storage
 
 log = structlog.get_logger()
@@ -194,9 +194,10 @@ class IngestionService:
         queue_of_texts = list(missing.items())
         for start in range(0, len(queue_of_texts), BATCH):
             batch = queue_of_texts[start : start + BATCH]
-            embedded = await embedder.embed_documents([text for _, text in batch])
+            embedded, codes = await embed(embedder, [text for _, text in batch])
             fresh = {
-                key: KnownVector(vector_literal(row)) for (key, _), row in zip(batch, embedded, strict=True)
+                key: KnownVector(vector_literal(vector), code)
+                for (key, _), vector, code in zip(batch, embedded, codes, strict=True)
             }
             vectors |= fresh
             n_done = min(len(drafts) - len(missing) + start + len(batch), len(drafts))

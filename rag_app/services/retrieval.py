@@ -9,7 +9,7 @@ calibrated so that it means the same in both cases (`rag/calibration.py`).
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ SPARE = 20  # candidates beyond those asked for, in place of copies and of many 
 VARIANT_WEIGHT = 0.9  # of what another way to ask finds, beside the question itself
 SIMILAR_WEIGHT = 0.7  # of a word that resembles the one asked for, for each slip
 MANY_POSTINGS = 200_000  # from here on they are added up beside the event loop
+SEARCHES_AT_ONCE = 8  # in the database; the others wait their turn
 NO_FILTERS = Filters()
 
 
@@ -76,6 +77,8 @@ class RetrievalService:
     embedders: Embedders
     questions: QuestionService
     rerankers: Rerankers
+    # More at once would be no quicker, and would take the connections that everything else needs.
+    _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SEARCHES_AT_ONCE))
 
     async def search(
         self,
@@ -174,7 +177,7 @@ class RetrievalService:
         """The fused candidates with their text, copies left out, and the words' ranking of the question."""
         config = kb.rag_config
         with trace.step("search") as note:
-            async with self.sessions() as session:
+            async with self._turns, self.sessions() as session:
                 space = EmbeddingSpace(
                     model_id(kb.embedding_model),
                     self.embedders.get(kb.embedding_model).dimensions,
