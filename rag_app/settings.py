@@ -87,6 +87,21 @@ class Settings(BaseSettings):
     rag_local_embedder: Literal["local_e5", "local_minilm"] = Field(
         "local_e5", description="Embedding model of new knowledge bases: multilingual, or English and light."
     )
+    rag_rerank_url: str | None = Field(
+        None, description="Address of a rerank server or provider, with or without `/rerank` at its end."
+    )
+    rag_rerank_api_key: SecretStr | None = Field(None, description="Key for the rerank server.")
+    rag_rerank_model: str = Field("", description="Model the rerank server shall use, where it has several.")
+    rag_cross_encoder_repo: str = Field(
+        "", description="Repository of a cross-encoder on the model hub, such as owner/name."
+    )
+    rag_cross_encoder_revision: str = Field("", description="The commit its files are taken from.")
+    rag_cross_encoder_file: str = Field("onnx/model.onnx", description="Its ONNX graph in the repository.")
+    rag_cross_encoder_sha256: str = Field("", description="SHA-256 the ONNX graph must have.")
+    rag_cross_encoder_tokenizer_sha256: str = Field(
+        "", description="SHA-256 the repository's tokenizer.json must have."
+    )
+    rag_model_hub_url: str = Field("https://huggingface.co", description="The model hub, or a mirror of it.")
     rag_sign_in_hours: int = Field(
         24, ge=1, le=24, description="Hours until a browser's sign-in must be renewed by use."
     )

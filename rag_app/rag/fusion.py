@@ -25,6 +25,8 @@ MEANING_WEIGHT = 0.5  # docs/decisions/0003-weighted-fusion.md
 RRF_K = 60  # the constant of the paper cited below
 UNRANKED = 1000  # counts as the rank in a ranking that does not have the chunk
 
+STANDARDISED_OVER = 20  # passages: the depth reranking was measured with, and the same without it
+
 SHINGLE_WORDS = 5
 TELLING_WORDS = 12  # the longest of a text; copies share most of them
 SIMILAR = 0.9  # shared shingles of those of both, from which on two texts are one
@@ -90,19 +92,27 @@ def fuse(
 
 
 def blend(
-    fused: Sequence[float], scores: Sequence[float | None], *, weight: float = 1.0
+    fused: Sequence[float], scores: Sequence[float | None] = (), *, weight: float = 1.0
 ) -> NDArray[np.float64]:
     """Final values of passages, of their fused scores and those a reranker gave: greater is better.
 
-    Both are standardised over the passages, so that scales do not matter, and averaged, the reranker's
-    counting `weight`. Where a score is missing the fused ones decide alone: passages with and without
-    one could not be compared.
+    Both are standardised, so that scales do not matter, and averaged, the reranker's counting `weight`.
+
+    Args:
+        fused: of all passages, best first.
+        scores: of the first of them, as many as were reranked. Where one is missing the fused ones decide
+            alone: passages with and without a score could not be compared.
+
+    Returns:
+        One value for each passage. Those not reranked come after those that were, in their order.
     """
-    values = standardised(fused)
+    values = standardised(fused, within=STANDARDISED_OVER)
     given = [score for score in scores if score is not None and math.isfinite(score)]
-    if len(given) < len(values) or not given:
+    if len(given) < len(scores) or not given:
         return values
-    return (values + weight * standardised(given)) / (1 + weight)
+    n = len(given)
+    reranked = (values[:n] + weight * standardised(given)) / (1 + weight)
+    return np.concatenate([reranked, np.minimum(values[n:], reranked.min())])
 
 
 def best_first(values: Sequence[float] | NDArray[np.float64]) -> list[int]:
@@ -110,14 +120,16 @@ def best_first(values: Sequence[float] | NDArray[np.float64]) -> list[int]:
     return np.argsort(-np.asarray(values, np.float64), kind="stable").tolist()
 
 
-def standardised(scores: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean 0, deviation 1; all 0 where the scores are equal."""
+def standardised(
+    scores: Sequence[float] | NDArray[np.float64], *, within: int | None = None
+) -> NDArray[np.float64]:
+    """Mean 0 and deviation 1, over the first `within` scores; all 0 where these are equal."""
     values = np.asarray(scores, np.float64)
     if not values.size:
         return values
     values = values / max(1.0, float(np.abs(values).max()))  # squares of the greatest floats are infinite
-    deviation = float(values.std())
-    return (values - values.mean()) / deviation if deviation > 1e-12 else np.zeros_like(values)
+    mean, deviation = values[:within].mean(), values[:within].std()
+    return (values - mean) / deviation if deviation > 1e-12 else np.zeros_like(values)
 
 
 def minmax(scores: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:

@@ -41,9 +41,9 @@ def build_prompt(
 ) -> Prompt:
     """Put together what a model reads; passages are numbered from 1 in the order given."""
     blocks = "\n".join(_passage(number, passage) for number, passage in enumerate(passages, start=1))
-    user = f"Passages:\n{blocks}\n\nQuestion: {_fenced(question)}"
+    user = f"Passages:\n{blocks}\n\nQuestion: {fenced(question)}"
     if standalone_question != question:
-        user += f"\n(In the context of the conversation: {_fenced(standalone_question)})"
+        user += f"\n(In the context of the conversation: {fenced(standalone_question)})"
     return Prompt(
         system=f"{system_prompt or ROLE}\n\n{RULES}",
         user=user,
@@ -59,16 +59,16 @@ def build_prompt(
 def _passage(number: int, passage: Passage) -> str:
     where = f"{passage.document_name}" + (f", page {passage.page}" if passage.page else "")
     heading = f"\n{passage.heading}" if passage.heading else ""
-    text = _fenced(f"{heading}\n{passage.content}")
+    text = fenced(f"{heading}\n{passage.content}")
     return f'<passage number="{number}" from="{_attribute(where)}">{text}\n</passage>'
 
 
-def _fenced(text: str) -> str:
+def fenced(text: str) -> str:
     return _FENCE.sub(r"\1_\2", _UNSEEN.sub("", text))
 
 
 def _attribute(text: str) -> str:
-    return " ".join(_fenced(text).replace('"', "'").replace("<", "‹").replace(">", "›").split())
+    return " ".join(fenced(text).replace('"', "'").replace("<", "‹").replace(">", "›").split())
 
 
 def recent(history: Sequence[PriorTurn]) -> tuple[PriorTurn, ...]:

@@ -108,6 +108,21 @@ def test_blended_order(scores, expected):
     assert best_first(blend([0.52, 0.51, 0.5], scores, weight=2)) == expected
 
 
+def test_passages_not_reranked_come_last_in_their_order():
+    assert best_first(blend([0.9, 0.89, 0.88, 0.3], [1, 2])) == [1, 0, 2, 3]
+    assert best_first(blend([0.9, 0.2, 0.19, 0.18], [3, 1, 2])) == [0, 2, 1, 3]
+
+
+def test_without_a_reranker_the_fused_order_stays():
+    assert best_first(blend([0.9, 0.5, 0.4])) == [0, 1, 2]
+
+
+def test_what_comes_after_the_first_twenty_does_not_change_their_values():
+    fused = [1 - place / 50 for place in range(40)]
+
+    assert blend(fused)[:20] == pytest.approx(blend(fused[:20]))
+
+
 def test_standardising_takes_scores_however_large():
     assert standardised([1e300, 2e300, 3e300]) == pytest.approx([-(1.5**0.5), 0, 1.5**0.5])
 

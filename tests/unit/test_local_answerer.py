@@ -9,11 +9,12 @@ from rag_app.domain.answers import Completed, PriorTurn, Prompt, TextDelta
 from rag_app.domain.retrieval import Passage, PassageScores
 from rag_app.rag.embedders import local_e5
 from rag_app.rag.llms import local
-from rag_app.rag.llms._evidence import Evidence, Rarity, Sentence, Signals, Weighed
+from rag_app.rag.llms._evidence import Evidence, Sentence, Signals, Weighed, words_of
 from rag_app.rag.llms._judgement import is_answerable
 from rag_app.rag.llms._quoting import MAX_GAP, quotations
 from rag_app.rag.llms._sentences import MAX_UNIT_CHARS, sentences, units
 from rag_app.rag.llms.contract import LLMSettings
+from rag_app.rag.rarity import Rarity
 from rag_app.rag.stems import language, stems
 
 LEAVE = "Employees get 25 days of paid leave a year. Unused days expire at the end of March."
@@ -216,7 +217,7 @@ def test_full_evidence_answers_and_none_does_not(embedder):
 
 def test_rare_words_weigh_more():
     passages = [passage("leave in march"), passage("leave in april"), passage("leave in may")]
-    rarity = Rarity.of("leave march", passages)
+    rarity = Rarity.of("leave march", list(map(words_of, passages)))
 
     assert rarity.weights["march"] > rarity.weights["leave"]
     assert rarity.coverage("march") > 0.5 > rarity.coverage("leave")
@@ -224,9 +225,7 @@ def test_rare_words_weigh_more():
 
 
 def test_a_heading_counts_as_part_of_its_passage():
-    rarity = Rarity.of("leave", [passage("25 days.", heading="Leave"), passage("Nothing.")])
-
-    assert rarity.weights == Rarity.of("leave", [passage("leave"), passage("Nothing.")]).weights
+    assert words_of(passage("25 days.", heading="Leave")) == words_of(passage("leave: 25 days"))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ passages ── sentences ── words shared with the question ── best 24 �
                                                                          └── answerable?
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from rag_app.domain.retrieval import Passage
 from rag_app.rag.embedders.contract import Embedder
 from rag_app.rag.llms._sentences import units
+from rag_app.rag.rarity import Rarity
 from rag_app.rag.stems import stems
 
 CANDIDATES = 24  # sentences that are embedded, about a quarter of a second of one core
@@ -69,7 +69,7 @@ class Weighed:
 
 async def weigh(question: str, passages: Sequence[Passage], embedder: Embedder | None) -> Weighed | None:
     """Score the sentences of the passages; None where there is nothing to quote."""
-    rarity = Rarity.of(question, passages)
+    rarity = Rarity.of(question, [words_of(passage) for passage in passages])
     candidates = _candidates(passages, rarity)
     if not candidates:
         return None
@@ -84,32 +84,8 @@ async def weigh(question: str, passages: Sequence[Passage], embedder: Embedder |
     return Weighed(evidence, _signals(passages, rarity, coverages, similarities))
 
 
-@dataclass(frozen=True)
-class Rarity:
-    """How much each word of the question tells: more, the fewer of the passages have it."""
-
-    weights: dict[str, float]
-
-    @classmethod
-    def of(cls, question: str, passages: Sequence[Passage]) -> "Rarity":
-        found = [_words_of(passage) for passage in passages]
-        return cls(
-            {word: _idf(sum(word in words for words in found), len(found)) for word in stems(question)}
-        )
-
-    def coverage(self, *texts: str) -> float:
-        """Share of the question's words that the texts have together."""
-        total = sum(self.weights.values())
-        words = frozenset().union(*map(stems, texts))
-        return sum(weight for word, weight in self.weights.items() if word in words) / total if total else 0.0
-
-
-def _idf(n_with: int, n: int) -> float:
-    """The weight of BM25 in the form that is never negative."""
-    return math.log(1 + (n - n_with + 0.5) / (n_with + 0.5))
-
-
-def _words_of(passage: Passage) -> frozenset[str]:
+def words_of(passage: Passage) -> frozenset[str]:
+    """The stems of a passage and of its heading."""
     return stems(passage.content) | stems(passage.heading)
 
 
