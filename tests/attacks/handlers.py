@@ -83,6 +83,11 @@ def edit_kb(a: Estate, *args: Any) -> Call:
     return call(*args, vars={**remembered, "models": models})
 
 
+def searching(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the search, made to remember A's knowledge base."""
+    return call(*args, url=f"/search?kb={a.kb_id}", vars={"_kb_id": a.kb_id, **more.pop("vars", {})}, **more)
+
+
 def knobs(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the settings of how a knowledge base is searched, made to remember A's."""
     remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
@@ -99,6 +104,16 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     # search
     "SearchState.load": lambda a: call(url=f"/search?kb={a.kb_id}", kb_id=a.kb_id),
     "SearchState.search": lambda a: call({"query": QUESTION, "limit": "20"}, vars={"_kb_id": a.kb_id}),
+    "SearchState.tick": lambda a: searching(a, "source", "document"),
+    "SearchState.find_documents": lambda a: searching(a, SECRET[:5]),
+    "SearchState.add_document": lambda a: searching(a, a.document_id),
+    "SearchState.remove_document": lambda a: searching(a, a.document_id),
+    "SearchState.choose_first_day": lambda a: searching(a, "2026-01-01"),
+    "SearchState.choose_last_day": lambda a: searching(a, "2026-12-31"),
+    "SearchState.clear_filters": searching,
+    "SearchState.try_knob": lambda a: searching(a, "rerank", False),
+    "SearchState.stop_trying": searching,
+    "SearchState.keep_settings": lambda a: searching(a, vars={"_tried": {"rerank": False}}),
     # how it is searched
     "RetrievalSettingsState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
     "RetrievalSettingsState.change": lambda a: knobs(a, "rerank", False),
