@@ -56,14 +56,16 @@ N_WARM_UP = 5
 SEARCHERS, SEARCHES_EACH = 50, 10
 PARTITION = 3
 INDEX = """
-CREATE INDEX idx_chunk_embeddings_m1 ON chunk_embeddings USING hnsw ((embedding::halfvec(384)) halfvec_cosine_ops)
+CREATE INDEX idx_chunk_embeddings_m1 ON chunk_embeddings
+USING hnsw ((embedding::halfvec(384)) halfvec_cosine_ops)
 WITH (m = 16, ef_construction = 64) WHERE model_id = 1 AND indexed AND enabled
 """
 # A row as COPY's binary format has it: number of columns, then the length and bytes of each.
 VECTOR_ROW = np.dtype(
-    [("n", ">i2"), ("l1", ">i4"), ("kb_id", ">i4"), ("l2", ">i4"), ("model_id", ">i2"), ("l3", ">i4")]
-    + [("ordinal", ">i4"), ("l4", ">i4"), ("indexed", "u1"), ("l5", ">i4"), ("dim", ">i2"), ("unused", ">i2")]
-    + [("embedding", ">f2", (DIMENSIONS,))]
+    {
+        "names": "n l1 kb_id l2 model_id l3 ordinal l4 indexed l5 dim unused embedding".split(),
+        "formats": [*">i2 >i4 >i4 >i4 >i2 >i4 >i4 >i4 u1 >i4 >i2 >i2".split(), (">f2", (DIMENSIONS,))],
+    }
 )
 
 

@@ -26,6 +26,7 @@ from rag_app.domain.word_index import Range, Term
 from rag_app.errors import InvalidInput
 from rag_app.rag import bm25, fusion, spelling
 from rag_app.rag.bm25 import WordRanking
+from rag_app.rag.calibration import Signals, calibrated, coverages
 from rag_app.rag.fusion import Fused
 from rag_app.rag.neighbourhood import around
 from rag_app.rag.rerankers.contract import RerankPassage
@@ -45,6 +46,7 @@ SPARE = 20  # candidates beyond those asked for, in place of copies and of many 
 VARIANT_WEIGHT = 0.9  # of what another way to ask finds, beside the question itself
 SIMILAR_WEIGHT = 0.7  # of a word that resembles the one asked for, for each slip
 MANY_POSTINGS = 200_000  # from here on they are added up beside the event loop
+JUDGED = 20  # candidates the scores were calibrated with
 SEARCHES_AT_ONCE = 8  # in the database; the others wait their turn
 NO_FILTERS = Filters()
 
@@ -125,7 +127,7 @@ class RetrievalService:
         vectors = await self._embed(queries, kb, trace)
         candidates, words = await self._candidates(scope, kb, queries, vectors, filters, limit, trace)
         ranked = await self._reranked(question, kb, candidates, trace)
-        scored = _scored(ranked, words)
+        scored = _scored(question, kb, ranked)
         likely = [one for one in scored if one.score >= config.semantic_search_threshold]
         chosen = fusion.diverse(
             likely,
@@ -282,11 +284,11 @@ class RetrievalService:
         config = kb.rag_config
         if not config.rerank:
             trace.skipped("rerank", "Switched off.")
-            return candidates
+            return _valued(candidates)
         head, tail = candidates[: config.rerank_depth], candidates[config.rerank_depth :]
         if len(head) < 2:
             trace.skipped("rerank", "There was nothing to put in order.")
-            return candidates
+            return _valued(candidates)
         with trace.step("rerank") as note:
             scores = await self.rerankers.scores(
                 config.reranker,
@@ -297,7 +299,7 @@ class RetrievalService:
                 note=note,
             )
             if scores is None:
-                return candidates
+                return _valued(candidates)
             weight = self.rerankers.weight(config.reranker)
             values = fusion.blend([one.fused.fused for one in head], scores, weight=weight)
             scaled = fusion.minmax(scores)
@@ -305,7 +307,7 @@ class RetrievalService:
             n_moved = sum(place != index for place, index in enumerate(order))
             note.text = f"{len(head)} read again, {n_moved} moved."
         reordered = [replace(head[i], value=float(values[i]), rerank=float(scaled[i])) for i in order]
-        return [*reordered, *tail]
+        return [*reordered, *(replace(one, value=reordered[-1].value) for one in tail)]
 
     async def _with_neighbours(
         self,
@@ -398,13 +400,29 @@ def _thinned(
     return candidates, remarks
 
 
+def _valued(candidates: list[Candidate]) -> list[Candidate]:
+    """The candidates in the order they are in, with values as if a reranker agreed with it."""
+    head, tail = candidates[:JUDGED], candidates[JUDGED:]
+    values = fusion.blend([one.fused.fused for one in head], [None] * len(head)).tolist()
+    values += values[-1:] * len(tail)
+    return [replace(one, value=value) for one, value in zip(candidates, values, strict=True)]
+
+
 def _to_rerank(chunk: FoundChunk, kb: KnowledgeBase) -> RerankPassage:
     text = f"{chunk.heading}\n{chunk.content}" if chunk.heading else chunk.content
     return RerankPassage(chunk.chunk_id, text, chunk.codes, kb.embedding_model)
 
 
-def _scored(candidates: Sequence[Candidate], words: WordRanking) -> list[Candidate]:
-    return [replace(candidate, score=candidate.fused.fused) for candidate in candidates]
+def _scored(question: str, kb: KnowledgeBase, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates with how likely each answers; those beyond the first twenty as likely as the last."""
+    head = candidates[:JUDGED]
+    covered = coverages(question, [f"{one.chunk.heading}\n{one.chunk.content}" for one in head])
+    signals = [
+        Signals(one.value, one.fused.similarity, share) for one, share in zip(head, covered, strict=True)
+    ]
+    scores = calibrated(signals, embedding_model=kb.embedding_model)
+    scores += scores[-1:] * (len(candidates) - len(scores))
+    return [replace(one, score=score) for one, score in zip(candidates, scores, strict=True)]
 
 
 def _passage(candidate: Candidate, explained: "_Explained") -> Passage:
