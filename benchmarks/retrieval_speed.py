@@ -39,6 +39,7 @@ from rag_app.db.queries.search import EmbeddingSpace, vector_literal
 from rag_app.db.queries.word_index import ChunkWords
 from rag_app.domain.knowledge_bases import KbScope
 from rag_app.domain.rag_config import RagConfig
+from rag_app.services.candidates import CandidateFinder
 from rag_app.services.embedders import Embedders
 from rag_app.services.retrieval import RetrievalService
 
@@ -166,6 +167,15 @@ def copy_vectors(place: Installation, world: World, kb_id: int, n_chunks: int, *
 # ---- measuring
 
 
+def searching(place: Installation, sessions: Any, world: World) -> RetrievalService:
+    """The product's search with the embedding of the question taken out."""
+    embedders = Embedders(lambda _: GivenVectors(world))  # ty: ignore[invalid-argument-type]
+    its = place.services.retrieval
+    return RetrievalService(
+        sessions, embedders, its.questions, its.rerankers, CandidateFinder(sessions, embedders)
+    )
+
+
 @dataclass(frozen=True)
 class Cost:
     """Processor milliseconds of single searches."""
@@ -198,12 +208,7 @@ async def measure(place: Installation, world: World, kb_ids: Sequence[int]) -> C
     """Search, and send the same statements bare, in turn; on one connection, so that its process is known."""
     engine = create_engine(str(place.services.settings.database_url), pool_size=1)
     sessions = create_sessions(engine)
-    retrieval = RetrievalService(
-        sessions,
-        Embedders(lambda _: GivenVectors(world)),  # ty: ignore[invalid-argument-type]
-        place.services.retrieval.questions,
-        place.services.retrieval.rerankers,
-    )
+    retrieval = searching(place, sessions, world)
     async with sessions() as session:
         pid = (await driver_connection(session)).info.backend_pid
     costs: list[tuple[float, ...]] = []
@@ -282,13 +287,7 @@ async def recall(place: Installation, world: World, kb_id: int, *, n: int = 40) 
 
 async def many_searchers(place: Installation, world: World, kb_id: int) -> str:
     """Fifty at once: errors, latencies, and how much longer the unluckiest waits than the luckiest."""
-    retrieval = place.services.retrieval
-    own = RetrievalService(
-        retrieval.sessions,
-        Embedders(lambda _: GivenVectors(world)),  # ty: ignore[invalid-argument-type]
-        retrieval.questions,
-        retrieval.rerankers,
-    )
+    own = searching(place, place.services.retrieval.sessions, world)
     errors = 0
 
     async def searcher() -> list[float]:

@@ -22,10 +22,12 @@ from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import find_tessdata, remove_leftovers
 from rag_app.rag.rerankers.contract import Reranker, RerankerParts
 from rag_app.services.accounts import AccountService
+from rag_app.services.candidates import CandidateFinder
 from rag_app.services.chat import ChatService
 from rag_app.services.conversations import ConversationService
 from rag_app.services.documents import DocumentService
 from rag_app.services.embedders import Embedders
+from rag_app.services.embedding_switches import EmbeddingSwitchService
 from rag_app.services.health import HealthService
 from rag_app.services.idempotency import IdempotencyService
 from rag_app.services.indexes import IndexService
@@ -58,6 +60,7 @@ class Services:
     conversations: ConversationService
     sharing: SharingService
     health: HealthService
+    embedding_switches: EmbeddingSwitchService
     idempotency: IdempotencyService
     indexes: IndexService
     maintenance: MaintenanceService
@@ -97,7 +100,9 @@ def build(config: Settings) -> Services:
         {name: registry.load(rerankers, name) for name in registry.names(rerankers)},
         partial(_make_reranker, config, all_embedders, all_llms),
     )
-    retrieval = RetrievalService(sessions, all_embedders, questions, all_rerankers)
+    retrieval = RetrievalService(
+        sessions, all_embedders, questions, all_rerankers, CandidateFinder(sessions, all_embedders)
+    )
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
     return Services(
@@ -129,6 +134,12 @@ def build(config: Settings) -> Services:
         conversations=ConversationService(sessions),
         sharing=SharingService(sessions, config.base_url),
         health=HealthService(sessions, config.rag_data_dir, keys),
+        embedding_switches=EmbeddingSwitchService(
+            sessions,
+            all_embedders,
+            jobs_queue,
+            {name: registry.load(embedders, name) for name in registry.names(embedders)},
+        ),
         idempotency=IdempotencyService(sessions),
         indexes=IndexService(sessions),
         maintenance=MaintenanceService(sessions, storage, remove_leftovers),

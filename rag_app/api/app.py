@@ -15,6 +15,7 @@ from rag_app.api.routes import (
     chat,
     docs,
     documents,
+    embedding_models,
     health,
     knowledge_bases,
     rag_configs,
@@ -41,7 +42,18 @@ def create_api() -> FastAPI:
         redoc_url=None,
     )
     add_handlers(api)
-    for module in (health, docs, auth, browser, knowledge_bases, rag_configs, documents, chat, shared):
+    for module in (
+        health,
+        docs,
+        auth,
+        browser,
+        knowledge_bases,
+        rag_configs,
+        embedding_models,
+        documents,
+        chat,
+        shared,
+    ):
         api.include_router(module.router)
     return api
 

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from rag_app.domain.accounts import Tokens, User
 from rag_app.domain.conversations import Conversation, Message
+from rag_app.domain.embedding_models import EmbeddingSwitch
 from rag_app.domain.knobs import Knob
 from rag_app.domain.knowledge_bases import (
     Document,
@@ -169,6 +170,29 @@ class RagConfigOut(RagConfig):
     @classmethod
     def of(cls, config: RagConfig) -> Self:
         return cls(**config.model_dump(), preset=preset_of(config))
+
+
+class EmbeddingModelBody(Body):
+    model: Text = Field(max_length=100, description="A name from `choices`.")
+
+
+class EmbeddingChoiceOut(BaseModel):
+    name: str
+    label: str
+    dimensions: int
+
+
+class EmbeddingModelOut(BaseModel):
+    model: str = Field(description="The model in use.")
+    next_model: str | None = Field(description="The model being prepared; null when there is none.")
+    n_done: int = Field(description="Chunks that have a vector of the next model.")
+    n_total: int
+    percentage: int
+    choices: list[EmbeddingChoiceOut]
+
+    @classmethod
+    def of(cls, switch: EmbeddingSwitch) -> Self:
+        return cls(**asdict(switch), percentage=switch.percentage)
 
 
 class KnobOut(BaseModel):

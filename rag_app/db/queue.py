@@ -7,12 +7,15 @@ import asyncio
 from typing import Any, LiteralString
 
 import procrastinate
+import sqlalchemy as sa
 from procrastinate.exceptions import ConnectorException
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from rag_app.db.engine import driver_connection, is_unreachable
+from rag_app.db.statements import run
 
 INGEST = "ingest_document"
+SWITCH_EMBEDDINGS = "switch_embeddings"
 RETRY_S = 1.0
 
 
@@ -43,3 +46,18 @@ async def add_ingestion(
     connection = await driver_connection(session)
     deferrer = queue.configure_task(INGEST, lock=f"document:{document_id}", connection=connection)
     await deferrer.defer_async(job_id=job_id)
+
+
+async def add_embedding_switch(queue: procrastinate.App, session: AsyncSession, *, kb_id: int) -> None:
+    """Add the work on a knowledge base's switch of models; while one waits there is no need of another."""
+    waiting = await run(
+        session,
+        sa.text("SELECT 1 FROM procrastinate_jobs WHERE queueing_lock = :lock AND status = 'todo'"),
+        params={"lock": f"switch:{kb_id}"},
+    )
+    if waiting.first() is not None:
+        return
+    connection = await driver_connection(session)
+    lock = f"switch:{kb_id}"
+    deferrer = queue.configure_task(SWITCH_EMBEDDINGS, lock=lock, queueing_lock=lock, connection=connection)
+    await deferrer.defer_async(kb_id=kb_id)

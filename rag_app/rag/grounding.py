@@ -26,7 +26,12 @@ def _is_statement(text: str) -> bool:
     return bool(re.search(r"\w", text)) and (not text.startswith("|") or bool(re.search(r"\[\d+\]", text)))
 
 
+def _read(passage: Passage) -> str:
+    """All that the model was given under a passage's number."""
+    return f"{passage.heading} {passage.before} {passage.content} {passage.after}"
+
+
 def _is_supported(sentence: str, passages: Mapping[int, Passage]) -> bool:
     cited = [int(n) for n in re.findall(r"\[(\d{1,3})\]", sentence)]
-    texts = [f"{passages[n].heading} {passages[n].content}" for n in cited if n in passages]
+    texts = [_read(passages[n]) for n in cited if n in passages]
     return bool(texts) and support(sentence, texts) >= SUPPORTED_FROM

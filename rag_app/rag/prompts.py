@@ -59,11 +59,13 @@ def build_prompt(
 def _passage(number: int, passage: Passage) -> str:
     where = f"{passage.document_name}" + (f", page {passage.page}" if passage.page else "")
     heading = f"\n{passage.heading}" if passage.heading else ""
-    text = fenced(f"{heading}\n{passage.content}")
+    read = "\n".join(part for part in (passage.before, passage.content, passage.after) if part)
+    text = fenced(f"{heading}\n{read}")
     return f'<passage number="{number}" from="{_attribute(where)}">{text}\n</passage>'
 
 
 def fenced(text: str) -> str:
+    """Text that can neither close our fence nor open one, without what people do not see."""
     return _FENCE.sub(r"\1_\2", _UNSEEN.sub("", text))
 
 

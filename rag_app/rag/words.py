@@ -28,6 +28,7 @@ _THOUSANDS = re.compile(r"(?<![\w.,])\d{1,3}(?:[,'\u2019\u00a0\u202f]\d{3})+(?![
 _IDENTIFIER = re.compile(r"(?<![\w-])(?=[^\s]*\d)[^\W_]+(?:[-_./:#+][^\W_]+)+(?!\w)")
 _PLAIN_NUMBER = re.compile(r"\d+(?:[.,]\d+)?|[vV]?\d+(?:\.\d+)+")
 _SLASHED = re.compile(r"(?<=\w)[/\\](?=\w)")
+MIN_DIGITS = 3  # fewer are in words too: 20th, mp3, covid19
 _SEPARATORS = re.compile(r"[-_./:#+]")
 
 
@@ -55,6 +56,11 @@ def has_phrases(content: str, phrases: Sequence[str]) -> bool:
     """Whether a text has all phrases word for word, whatever the case and the spaces."""
     plain = " ".join(content.casefold().split())
     return all(" ".join(phrase.casefold().split()) in plain for phrase in phrases)
+
+
+def is_identifier(word: str) -> bool:
+    """Whether a word is a code rather than language: letters with at least three digits, as err4012."""
+    return sum(letter.isdigit() for letter in word) >= MIN_DIGITS and any(map(str.isalpha, word))
 
 
 def word_behind(lexeme: str, question: str) -> str:

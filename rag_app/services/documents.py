@@ -12,7 +12,7 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions
-from rag_app.db.queries import access, accounts, documents, facets, jobs, knowledge_bases
+from rag_app.db.queries import access, accounts, documents, facets, jobs, knowledge_bases, word_index
 from rag_app.domain.knowledge_bases import (
     BatchProgress,
     Document,
@@ -351,6 +351,10 @@ class DocumentService:
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
             chunk = await self._lock_chunk(session, scope, chunk_id)
+            await word_index.lock(session, scope)
+            now = await knowledge_bases.get(session, scope, counted=False)
+            if now.embedding_model != kb.embedding_model:
+                raise Conflict("The knowledge base was just given another embedding model. Try again.")
             await documents.rewrite_chunk(
                 session,
                 scope,

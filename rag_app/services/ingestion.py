@@ -19,7 +19,7 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions, outage
-from rag_app.db.queries import access, documents, jobs, knowledge_bases
+from rag_app.db.queries import access, documents, jobs, knowledge_bases, word_index
 from rag_app.db.queries.documents import KnownVector, NewChunk
 from rag_app.db.queries.search import vector_literal
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
@@ -128,6 +128,14 @@ class IngestionService:
         async with self.sessions.begin() as session:
             if not await self._hold(session, scope, document):
                 raise LostTurn
+            await word_index.lock(session, scope)
+            kb = await knowledge_bases.get(session, scope, counted=False)
+            if (
+                kb.embedding_model != embedding_model
+            ):  # switched meanwhile: vectors of the old model are no use
+                raise TransientError(
+                    f"“{kb.name}” was given another embedding model. Trying again with that."
+                )
             if not await jobs.end(session, scope, job=job, status="completed"):
                 raise LostTurn
             await documents.swap_contents(

@@ -7,7 +7,7 @@ from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.jobs import Job
 
 from rag_app.bootstrap import Services
-from rag_app.db.queue import INGEST
+from rag_app.db.queue import INGEST, SWITCH_EMBEDDINGS
 
 MAX_TRIES = 4  # of one job; crashes of the worker are counted apart
 MAX_WAIT_S = 300
@@ -36,6 +36,11 @@ def register(app: procrastinate.App, services: Services) -> None:
     @app.task(name="tend_indexes", queueing_lock="tend_indexes", lock="tend_indexes", priority=AHEAD)
     async def tend_indexes(timestamp: int) -> None:
         await services.indexes.tend()
+        await services.embedding_switches.resume()
+
+    @app.task(name=SWITCH_EMBEDDINGS, retry=Retries())
+    async def switch_embeddings(kb_id: int) -> None:
+        await services.embedding_switches.work(kb_id)
 
     @app.periodic(cron="17 * * * *")
     @app.task(name="clean_up", queueing_lock="clean_up", priority=AHEAD)

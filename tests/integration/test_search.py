@@ -178,7 +178,7 @@ async def test_every_query_gets_scores_between_0_and_1_in_order(owner, kb, query
 async def test_best_in_both_rankings_scores_1(owner, kb):
     best = (await owner.search(kb["id"], "kitchen fish Fridays"))[0]
 
-    assert best["score"] == 1
+    assert best["scores"]["fused"] == 1
     assert (best["scores"]["rank_by_meaning"], best["scores"]["rank_by_words"]) == (1, 1)
 
 
@@ -190,8 +190,8 @@ async def test_one_chunk_is_found_whatever_is_asked(owner, run_jobs):
     by_both = await owner.search(kb["id"], "boats")
     by_meaning = await owner.search(kb["id"], "quasar")
 
-    assert [passage["score"] for passage in by_both] == [1]
-    assert [passage["score"] for passage in by_meaning] == [0.5]
+    assert [passage["scores"]["fused"] for passage in by_both] == [1]
+    assert [passage["scores"]["fused"] for passage in by_meaning] == [0.5]
 
 
 async def test_an_empty_knowledge_base_finds_nothing(owner):

@@ -40,6 +40,19 @@ async def n_waiting(session: AsyncSession, scope: KbScope, *, model_id: int) -> 
     return found.scalar_one()
 
 
+async def is_any_indexed(session: AsyncSession, scope: KbScope, *, model_id: int) -> bool:
+    """Whether the index has vectors of a model."""
+    found = await run(
+        session,
+        sa.text("""
+            SELECT EXISTS (SELECT 1 FROM chunk_embeddings
+              WHERE kb_id = :kb_id AND model_id = :model_id AND indexed) AS is_any
+        """),
+        params={"kb_id": scope.kb_id, "model_id": model_id},
+    )
+    return found.scalar_one()
+
+
 async def begin(session: AsyncSession, scope: KbScope) -> None:
     """Let searches look into the index from now on."""
     await run(

@@ -109,7 +109,7 @@ class OnnxEmbedder:
         self._document_prefix = document_prefix
         self._tokenizer = Once(load_tokenizer)
         self._encoder = Once(load_encoder)
-        self._asked: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
+        self._asked: OrderedDict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = OrderedDict()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     async def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -122,18 +122,24 @@ class OnnxEmbedder:
         return await self._embed(texts, self._document_prefix, self._codes.pack)
 
     async def embed_query(self, text: str) -> NDArray[np.float32]:
-        """See `Embedder`; what it makes of the words is remembered for `late_similarities`."""
-        vectors, (words,) = await self._embed([text], self._query_prefix, self._codes.project)
-        self._asked[text] = words
+        """See `Embedder`; the last questions are remembered, for themselves and for `late_similarities`."""
+        vector, _ = await self._question(text)
+        return vector
+
+    async def _question(self, text: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """A question's vector, and what was made of its words."""
+        if text not in self._asked:
+            vectors, (words,) = await self._embed([text], self._query_prefix, self._codes.project)
+            self._asked[text] = vectors[0], words
+        self._asked.move_to_end(text)
+        asked = self._asked[text]
         while len(self._asked) > REMEMBERED_QUESTIONS:
             self._asked.popitem(last=False)
-        return vectors[0]
+        return asked
 
     async def late_similarities(self, question: str, codes: Sequence[bytes | None]) -> list[float | None]:
         """See `LateEmbedder`."""
-        words = self._asked.get(question)
-        if words is None:
-            _, (words,) = await self._embed([question], self._query_prefix, self._codes.project)
+        _, words = await self._question(question)
         return await asyncio.to_thread(similarities, words, codes, version=self.codes_version)
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:

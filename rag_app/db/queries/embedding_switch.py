@@ -1,0 +1,134 @@
+"""A knowledge base on its way to another embedding model; the old vectors serve until all new ones are there."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from rag_app.db.statements import run
+from rag_app.domain.knowledge_bases import KbScope
+
+
+@dataclass(frozen=True)
+class SwitchRow:
+    """Which model the vectors are for, which one is next, and how many chunks have its vectors."""
+
+    model: str
+    next_model: str | None
+    n_done: int
+    n_total: int
+
+
+@dataclass(frozen=True)
+class TextToEmbed:
+    """A chunk that has no vector of the next model yet."""
+
+    ordinal: int
+    text: str
+    enabled: bool
+
+
+async def get(session: AsyncSession, scope: KbScope) -> SwitchRow:
+    """How far the switch is; nothing done and nothing to do when there is none."""
+    found = await run(
+        session,
+        sa.text("""
+            SELECT m.name AS model, next.name AS next_model,
+                   (SELECT count(*) FROM chunk_embeddings e
+                    WHERE e.kb_id = kb.id AND e.model_id = kb.next_embedding_model_id) AS n_done,
+                   CASE WHEN next.id IS NULL THEN 0
+                        ELSE (SELECT count(*) FROM chunks c WHERE c.kb_id = kb.id) END AS n_total
+            FROM knowledge_bases kb JOIN embedding_models m ON m.id = kb.embedding_model_id
+            LEFT JOIN embedding_models next ON next.id = kb.next_embedding_model_id
+            WHERE kb.id = :kb_id
+        """),
+        params={"kb_id": scope.kb_id},
+    )
+    row = found.one()
+    return SwitchRow(row.model, row.next_model, row.n_done, row.n_total)
+
+
+async def begin(session: AsyncSession, scope: KbScope, *, model_id: int | None) -> None:
+    """Name the next model, or none: then the switch is off."""
+    await run(
+        session,
+        sa.text(
+            "UPDATE knowledge_bases SET next_embedding_model_id = :model_id WHERE id = :kb_id"
+        ).bindparams(sa.bindparam("model_id", type_=sa.SmallInteger)),
+        params={"kb_id": scope.kb_id, "model_id": model_id},
+    )
+
+
+async def missing(
+    session: AsyncSession, scope: KbScope, *, model_id: int, after: int, limit: int
+) -> list[TextToEmbed]:
+    """Chunks beyond an ordinal that have no vector of a model, in order of ordinal."""
+    found = await run(
+        session,
+        sa.text("""
+            SELECT ordinal, enabled, CASE WHEN heading = '' THEN content ELSE heading || E'\\n' || content END AS text
+            FROM chunks c WHERE kb_id = :kb_id AND ordinal > :after AND NOT EXISTS (
+              SELECT 1 FROM chunk_embeddings e
+              WHERE e.kb_id = :kb_id AND e.model_id = :model_id AND e.ordinal = c.ordinal)
+            ORDER BY ordinal LIMIT :limit
+        """),
+        params={"kb_id": scope.kb_id, "model_id": model_id, "after": after, "limit": limit},
+    )
+    return [TextToEmbed(row.ordinal, row.text, row.enabled) for row in found]
+
+
+async def still_missing(
+    session: AsyncSession, scope: KbScope, *, model_id: int, ordinals: list[int]
+) -> dict[int, bool]:
+    """Which of these chunks are still there without a vector of a model, and whether each is enabled."""
+    found = await run(
+        session,
+        sa.text("""
+            SELECT ordinal, enabled FROM chunks c WHERE kb_id = :kb_id AND ordinal = ANY (:ordinals)
+              AND NOT EXISTS (SELECT 1 FROM chunk_embeddings e
+                WHERE e.kb_id = :kb_id AND e.model_id = :model_id AND e.ordinal = c.ordinal)
+        """),
+        params={"kb_id": scope.kb_id, "model_id": model_id, "ordinals": ordinals},
+    )
+    return {row.ordinal: row.enabled for row in found}
+
+
+async def finish(session: AsyncSession, scope: KbScope, *, model_id: int, is_indexed: bool) -> None:
+    """Search by the next model from the commit on."""
+    params = {"kb_id": scope.kb_id, "model_id": model_id, "is_indexed": is_indexed}
+    for statement in (
+        """UPDATE knowledge_bases SET embedding_model_id = :model_id, next_embedding_model_id = NULL
+           WHERE id = :kb_id""",
+        "UPDATE kb_search SET has_indexed_vectors = :is_indexed WHERE kb_id = :kb_id",
+    ):
+        await run(session, sa.text(statement), params=params)
+
+
+async def delete_others(session: AsyncSession, scope: KbScope, *, keep: list[int], limit: int) -> int:
+    """Delete some vectors of models that serve no more; returns how many."""
+    params = {"kb_id": scope.kb_id, "keep": keep, "limit": limit}
+    gone = await run(
+        session,
+        sa.text("""
+            DELETE FROM chunk_embeddings e USING (
+              SELECT model_id, ordinal FROM chunk_embeddings
+              WHERE kb_id = :kb_id AND NOT model_id = ANY (:keep) LIMIT :limit) old
+            WHERE e.kb_id = :kb_id AND e.model_id = old.model_id AND e.ordinal = old.ordinal
+        """),
+        params=params,
+    )
+    await run(
+        session,
+        sa.text("DELETE FROM chunk_codes WHERE kb_id = :kb_id AND NOT model_id = ANY (:keep)"),
+        params=params,
+    )
+    return gone.rowcount
+
+
+async def under_way(session: AsyncSession) -> list[int]:
+    """Ids of knowledge bases with a switch under way; asked by the worker only."""
+    found = await run(
+        session,
+        sa.text("SELECT id FROM knowledge_bases WHERE next_embedding_model_id IS NOT NULL ORDER BY id"),
+    )
+    return [row.id for row in found]

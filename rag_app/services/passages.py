@@ -1,0 +1,89 @@
+"""What is shown of the candidates: how likely each answers, and why it ranks where it does."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rag_app.domain.retrieval import MatchedTerm, Passage, PassageScores
+from rag_app.rag import fusion
+from rag_app.rag.bm25 import WordRanking
+from rag_app.rag.calibration import Signals, calibrated, coverages
+from rag_app.rag.words import word_behind
+from rag_app.services.candidates import Candidate
+
+JUDGED = 20  # candidates the scores were calibrated with
+
+
+def valued(candidates: list[Candidate]) -> list[Candidate]:
+    """The candidates in the order they are in, with values as if a reranker agreed with it."""
+    head, tail = candidates[:JUDGED], candidates[JUDGED:]
+    values = fusion.blend([one.fused.fused for one in head], [None] * len(head)).tolist()
+    values += values[-1:] * len(tail)
+    return [replace(one, value=value) for one, value in zip(candidates, values, strict=True)]
+
+
+def scored(question: str, candidates: Sequence[Candidate], *, embedding_model: str) -> list[Candidate]:
+    """The candidates with how likely each answers; those beyond the first twenty as likely as the last."""
+    head = candidates[:JUDGED]
+    covered = coverages(question, [f"{one.chunk.heading}\n{one.chunk.content}" for one in head])
+    signals = [
+        Signals(one.value, one.fused.similarity, share) for one, share in zip(head, covered, strict=True)
+    ]
+    scores = calibrated(signals, embedding_model=embedding_model)
+    scores += scores[-1:] * (len(candidates) - len(scores))
+    return [replace(one, score=score) for one, score in zip(candidates, scores, strict=True)]
+
+
+def passage_of(candidate: Candidate, explained: "Explained") -> Passage:
+    """A candidate as a passage."""
+    chunk, fused = candidate.chunk, candidate.fused
+    return Passage(
+        chunk_id=chunk.chunk_id,
+        document_id=chunk.document_id,
+        document_name=chunk.document_name,
+        source=chunk.source,
+        page=chunk.page,
+        page_last=chunk.page_last,
+        heading=chunk.heading,
+        content=chunk.content,
+        score=candidate.score,
+        scores=PassageScores(
+            rank_by_meaning=fused.rank_by_meaning,
+            rank_by_words=fused.rank_by_words,
+            similarity=None if fused.similarity is None else round(fused.similarity, 4),
+            bm25=None if fused.bm25 is None else round(fused.bm25, 3),
+            fused=fused.fused,
+            rank_fused=candidate.rank_fused,
+            rerank=candidate.rerank,
+            matched=explained.matched(chunk.ordinal),
+        ),
+    )
+
+
+class Explained:
+    """Says which words of a question a chunk has, as the question wrote them."""
+
+    def __init__(self, words: WordRanking, question: str) -> None:
+        self._words = words
+        self._place = {int(ordinal): at for at, ordinal in enumerate(words.ordinals)}
+        self._asked = [
+            word_behind(term.corrected_from or term.text, question) if term.postings.size else ""
+            for term in words.terms
+        ]
+
+    def matched(self, ordinal: int) -> tuple[MatchedTerm, ...]:
+        """The words, the most telling first."""
+        at = self._place.get(ordinal)
+        if at is None:
+            return ()
+        parts = self._words.parts[:, at]
+        total = float(parts.sum())
+        found = [
+            MatchedTerm(
+                term=term.text if term.corrected_from else asked,
+                share=round(float(part) / total, 4),
+                corrected_from=asked if term.corrected_from else "",
+            )
+            for term, asked, part in zip(self._words.terms, self._asked, parts, strict=True)
+            if part > 0
+        ]
+        return tuple(sorted(found, key=lambda one: (-one.share, one.term)))
