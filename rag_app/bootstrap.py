@@ -13,12 +13,14 @@ from rag_app import registry
 from rag_app.crypto import AccessTokens, load_or_make_secret
 from rag_app.db.engine import create_engine, create_sessions
 from rag_app.db.queue import create_queue
+from rag_app.domain.knowledge_bases import KnowledgeBase
 from rag_app.errors import PermanentError
-from rag_app.rag import embedders, llms
+from rag_app.rag import embedders, llms, rerankers
 from rag_app.rag.embedders.contract import Embedder
 from rag_app.rag.llms.contract import LLM, LLMSettings
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import find_tessdata, remove_leftovers
+from rag_app.rag.rerankers.contract import Reranker, RerankerParts
 from rag_app.services.accounts import AccountService
 from rag_app.services.chat import ChatService
 from rag_app.services.conversations import ConversationService
@@ -26,12 +28,15 @@ from rag_app.services.documents import DocumentService
 from rag_app.services.embedders import Embedders
 from rag_app.services.health import HealthService
 from rag_app.services.idempotency import IdempotencyService
+from rag_app.services.indexes import IndexService
 from rag_app.services.ingestion import IngestionService
 from rag_app.services.knowledge_bases import KnowledgeBaseService
 from rag_app.services.llms import LLMs
 from rag_app.services.maintenance import MaintenanceService
 from rag_app.services.passwords import Passwords
+from rag_app.services.questions import QuestionService
 from rag_app.services.rate_limits import RateLimits
+from rag_app.services.rerankers import Rerankers
 from rag_app.services.retrieval import RetrievalService
 from rag_app.services.sharing import SharingService
 from rag_app.services.stopping import Stopping
@@ -54,16 +59,19 @@ class Services:
     sharing: SharingService
     health: HealthService
     idempotency: IdempotencyService
+    indexes: IndexService
     maintenance: MaintenanceService
     limits: RateLimits
     jobs_queue: procrastinate.App
     engine: AsyncEngine
     llms: LLMs
+    rerankers: Rerankers
     stopping: Stopping
 
     async def close(self) -> None:
         """Give back connections."""
         await self.llms.close()
+        await self.rerankers.close()
         await self.engine.dispose()
 
 
@@ -84,7 +92,12 @@ def build(config: Settings) -> Services:
     modules: dict[str, ModuleType] = {name: registry.load(llms, name) for name in registry.names(llms)}
     keys = {name: _llm_key(config, name) is not None for name in modules if modules[name].NEEDS_KEY}
     all_llms = LLMs(modules, keys, partial(_make_llm, config, all_embedders, modules))
-    retrieval = RetrievalService(sessions, all_embedders)
+    questions = QuestionService(all_llms)
+    all_rerankers = Rerankers(
+        {name: registry.load(rerankers, name) for name in registry.names(rerankers)},
+        partial(_make_reranker, config, all_embedders, all_llms),
+    )
+    retrieval = RetrievalService(sessions, all_embedders, questions, all_rerankers)
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
     return Services(
@@ -112,16 +125,18 @@ def build(config: Settings) -> Services:
             find_tessdata,
         ),
         retrieval=retrieval,
-        chat=ChatService(sessions, retrieval, all_llms, stopping, limits),
+        chat=ChatService(sessions, retrieval, questions, all_llms, stopping, limits),
         conversations=ConversationService(sessions),
         sharing=SharingService(sessions, config.base_url),
         health=HealthService(sessions, config.rag_data_dir, keys),
         idempotency=IdempotencyService(sessions),
+        indexes=IndexService(sessions),
         maintenance=MaintenanceService(sessions, storage, remove_leftovers),
         limits=limits,
         jobs_queue=jobs_queue,
         engine=engine,
         llms=all_llms,
+        rerankers=all_rerankers,
         stopping=stopping,
     )
 
@@ -151,6 +166,31 @@ def _make_llm(
     if module.NEEDS_KEY:
         return module.build(options)
     return module.build(options, embedder=all_embedders.get(config.rag_local_embedder))
+
+
+def _make_reranker(
+    config: Settings, all_embedders: Embedders, all_llms: LLMs, name: str, kb: KnowledgeBase
+) -> Reranker:
+    module: ModuleType = registry.load(rerankers, name)
+    llm = all_llms.get(kb.llm_provider) if name == "llm_judge" else None
+    return module.build(
+        RerankerParts(
+            embedder=all_embedders.get(kb.embedding_model),
+            llm=llm,
+            llm_model=kb.llm_model,
+            url=config.rag_rerank_url,
+            api_key=config.rag_rerank_api_key,
+            model=config.rag_rerank_model,
+            hub_url=config.rag_model_hub_url,
+            hub_repo=config.rag_cross_encoder_repo,
+            hub_revision=config.rag_cross_encoder_revision,
+            hub_file=config.rag_cross_encoder_file,
+            hub_sha256=config.rag_cross_encoder_sha256,
+            hub_tokenizer_sha256=config.rag_cross_encoder_tokenizer_sha256,
+            models_dir=config.rag_data_dir / "models",
+            threads=config.rag_embedding_threads,
+        )
+    )
 
 
 def _llm_key(config: Settings, provider: str) -> SecretStr | None:

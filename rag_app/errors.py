@@ -14,17 +14,25 @@ RagAppError
 └── PermanentError    trying again cannot help: unreadable file, unknown source
 """
 
+from collections.abc import Mapping
+
 
 class RagAppError(Exception):
     """Base of every deliberate error; `str(error)` is fit for the reader."""
 
 
 class InvalidInput(RagAppError):
-    """The caller can fix it; `field` names the input at fault, where one is."""
+    """The caller can fix it; `field` names the input at fault, where one is.
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
+    `problems` has a sentence for each input at fault, where several were looked at together.
+    """
+
+    def __init__(
+        self, message: str, *, field: str | None = None, problems: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.field = field
+        self.problems: Mapping[str, str] = problems or {}
 
 
 class TooLarge(InvalidInput):

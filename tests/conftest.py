@@ -29,6 +29,9 @@ ORIGIN = "http://localhost:3000"
 for name in [n for n in os.environ if n.startswith("RAG_") or n.endswith(("_API_KEY", "_BASE_URL"))]:
     del os.environ[name]
 
+# Tests look into every knowledge base; the application's own connections say otherwise.
+os.environ["PGOPTIONS"] = "-c rag.all_kbs=on"
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedServer]:

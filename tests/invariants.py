@@ -4,6 +4,17 @@ from pathlib import Path
 
 import psycopg
 
+# The postings that count: packed as 4 bytes of ordinal, 2 of frequency, 2 of length (domain/word_index.py).
+_LIVING = """
+    SELECT p.kb_id, p.lexeme, number.ordinal, get_byte(postings, at + 4) * 256 + get_byte(postings, at + 5)
+      AS frequency
+    FROM chunk_postings p, generate_series(0, octet_length(postings) - 8, 8) AS at,
+      LATERAL (SELECT get_byte(postings, at) * 16777216 + get_byte(postings, at + 1) * 65536
+        + get_byte(postings, at + 2) * 256 + get_byte(postings, at + 3) AS ordinal) number
+    WHERE NOT EXISTS (SELECT 1 FROM word_gaps g WHERE g.kb_id = p.kb_id
+      AND number.ordinal >= g.first_ordinal AND number.ordinal < g.first_ordinal + g.n_chunks)
+"""
+
 # Each statement finds what should not be, as one text a row.
 _RULES = {
     "documents that have not come to an end": """
@@ -32,10 +43,27 @@ _RULES = {
     "chunks without a document": """
         SELECT DISTINCT c.document_id::text FROM chunks c
         LEFT JOIN documents d ON d.id = c.document_id AND d.kb_id = c.kb_id WHERE d.id IS NULL""",
-    "words of chunks that are not there": """
-        SELECT DISTINCT p.document_id || ' ' || p.lexeme FROM chunk_postings p, unnest(p.chunk_ids) AS u(id)
-        LEFT JOIN chunks c ON c.id = u.id AND c.enabled
-        WHERE c.id IS NULL OR c.document_id <> p.document_id OR c.kb_id <> p.kb_id""",
+    "words of chunks that are not there": f"""
+        SELECT DISTINCT l.kb_id || ' ' || l.lexeme || ' ' || l.ordinal FROM ({_LIVING}) l
+        LEFT JOIN chunks c ON c.kb_id = l.kb_id AND c.ordinal = l.ordinal AND c.enabled WHERE c.id IS NULL""",
+    "postings twice": f"""
+        SELECT kb_id || ' ' || lexeme || ' ' || ordinal FROM ({_LIVING}) l
+        GROUP BY kb_id, lexeme, ordinal HAVING count(*) > 1""",
+    "chunks outside their document's ordinals": """
+        SELECT c.id::text FROM chunks c LEFT JOIN document_ordinals o ON o.kb_id = c.kb_id
+          AND o.document_id = c.document_id AND c.ordinal >= o.first_ordinal
+          AND c.ordinal < o.first_ordinal + o.n_chunks
+        WHERE o.kb_id IS NULL""",
+    "chunks without a vector": """
+        SELECT c.id::text FROM chunks c JOIN knowledge_bases kb ON kb.id = c.kb_id
+        LEFT JOIN chunk_embeddings e ON e.kb_id = c.kb_id AND e.ordinal = c.ordinal
+          AND e.model_id = kb.embedding_model_id AND e.enabled = c.enabled
+        WHERE e.kb_id IS NULL""",
+    "vectors without a chunk": """
+        SELECT e.kb_id || '/' || e.ordinal FROM chunk_embeddings e
+        LEFT JOIN chunks c ON c.kb_id = e.kb_id AND c.ordinal = e.ordinal WHERE c.id IS NULL
+        UNION ALL SELECT k.kb_id || '/' || k.ordinal FROM chunk_codes k
+        LEFT JOIN chunks c ON c.kb_id = k.kb_id AND c.ordinal = k.ordinal WHERE c.id IS NULL""",
     "chunks that no word leads to": """
         SELECT d.name || ' has ' || s.n_chunks || ' chunks with words, not ' || count(c.id)
         FROM documents d JOIN document_word_stats s ON s.document_id = d.id
@@ -52,10 +80,11 @@ _RULES = {
           FROM document_word_stats WHERE n_chunks <> 0 OR n_terms <> 0 GROUP BY kb_id, language) s
         USING (kb_id, language)
         WHERE (k.n_chunks, k.n_terms) IS DISTINCT FROM (s.n_chunks, s.n_terms)""",
-    "term counts that do not add up": """
-        SELECT s.document_id::text FROM document_word_stats s LEFT JOIN chunk_postings p USING (document_id)
-        LEFT JOIN LATERAL unnest(p.frequencies) AS f(tf) ON true
-        GROUP BY s.document_id, s.n_terms HAVING s.n_terms <> coalesce(sum(f.tf), 0)""",
+    "term counts that do not add up": f"""
+        SELECT coalesce(s.kb_id, l.kb_id)::text FROM
+          (SELECT kb_id, sum(n_terms) AS n FROM kb_word_stats GROUP BY kb_id) s
+        FULL JOIN (SELECT kb_id, sum(frequency) AS n FROM ({_LIVING}) l GROUP BY kb_id) l USING (kb_id)
+        WHERE coalesce(s.n, 0) <> coalesce(l.n, 0)""",
     "embeddings kept for nothing": "SELECT document_id::text FROM pending_embeddings",
     "ingestions left in the queue": """
         SELECT args::text || ' is ' || status FROM procrastinate_jobs WHERE task_name = 'ingest_document'""",

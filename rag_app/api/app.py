@@ -9,7 +9,17 @@ from starlette.types import ASGIApp
 from rag_app import __version__
 from rag_app.api.errors import add_handlers
 from rag_app.api.middleware import Guard, ResponseHeaders
-from rag_app.api.routes import auth, browser, chat, docs, documents, health, knowledge_bases, shared
+from rag_app.api.routes import (
+    auth,
+    browser,
+    chat,
+    docs,
+    documents,
+    health,
+    knowledge_bases,
+    rag_configs,
+    shared,
+)
 from rag_app.api.share_pages import SharePages
 from rag_app.settings import Settings
 
@@ -31,7 +41,7 @@ def create_api() -> FastAPI:
         redoc_url=None,
     )
     add_handlers(api)
-    for module in (health, docs, auth, browser, knowledge_bases, documents, chat, shared):
+    for module in (health, docs, auth, browser, knowledge_bases, rag_configs, documents, chat, shared):
         api.include_router(module.router)
     return api
 

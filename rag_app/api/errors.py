@@ -53,7 +53,9 @@ def problem_for(error: errors.RagAppError) -> JSONResponse:
     elif isinstance(error, errors.NotSignedIn):
         headers["WWW-Authenticate"] = "Bearer"
     field = getattr(error, "field", None)
-    more = {"field": field} if field else {}
+    more: dict[str, Any] = {"field": field} if field else {}
+    if problems := getattr(error, "problems", None):
+        more["errors"] = [{"loc": [name], "msg": text} for name, text in problems.items()]
     return problem(status, str(error), headers=headers, **more)
 
 

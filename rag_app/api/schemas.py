@@ -1,15 +1,26 @@
 """The shapes of requests and answers; see docs/api.md."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from rag_app.domain.accounts import Tokens, User
 from rag_app.domain.conversations import Conversation, Message
-from rag_app.domain.knowledge_bases import Document, Job, KnowledgeBase, ShareLink, StoredChunk, StoredPage
-from rag_app.domain.retrieval import Passage, Retrieval
+from rag_app.domain.knobs import Knob
+from rag_app.domain.knowledge_bases import (
+    Document,
+    Facets,
+    Job,
+    KnowledgeBase,
+    ShareLink,
+    StoredChunk,
+    StoredPage,
+)
+from rag_app.domain.rag_config import PRESET_WORDS, PRESETS, PresetName, RagConfig, preset_of
+from rag_app.domain.retrieval import Filters, Passage, Retrieval, StepName
 
 
 def _storable(text: str) -> str:
@@ -20,7 +31,12 @@ def _storable(text: str) -> str:
     return text
 
 
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 Text = Annotated[str, AfterValidator(_storable)]
+Moment = Annotated[datetime, AfterValidator(_aware)]
 T = TypeVar("T")
 Provider = Literal["openai", "anthropic", "gemini", "local"]
 
@@ -143,7 +159,46 @@ class KnowledgeBaseOut(BaseModel):
         values = asdict(kb)
         values.pop("owner_id")
         values.pop("share_slug")
+        values.pop("rag_config")
         return cls(**values, share_url=share_url)
+
+
+class RagConfigOut(RagConfig):
+    preset: PresetName | None = Field(description="The preset these settings are; null when set by hand.")
+
+    @classmethod
+    def of(cls, config: RagConfig) -> Self:
+        return cls(**config.model_dump(), preset=preset_of(config))
+
+
+class KnobOut(BaseModel):
+    name: str
+    title: str
+    description: str
+    kind: Literal["switch", "whole number", "number", "choice"]
+    default: bool | int | float | str
+    least: float | None
+    most: float | None
+    options: list[str]
+
+    @classmethod
+    def of(cls, knob: Knob) -> Self:
+        return cls(**asdict(knob))
+
+
+class PresetOut(BaseModel):
+    name: PresetName
+    description: str
+    values: RagConfig
+
+    @classmethod
+    def of(cls, name: PresetName) -> Self:
+        return cls(name=name, description=PRESET_WORDS[name], values=PRESETS[name])
+
+
+class PresetsOut(BaseModel):
+    presets: list[PresetOut]
+    knobs: list[KnobOut]
 
 
 class JobOut(BaseModel):
@@ -196,6 +251,7 @@ class DocumentOut(BaseModel):
     n_tokens: int
     language: str
     used_ocr: bool
+    tags: list[str]
     created_at: datetime
     ready_at: datetime | None
     job: JobOut | None
@@ -205,6 +261,30 @@ class DocumentOut(BaseModel):
         values = asdict(document)
         values["job"] = JobOut.of(document.job) if document.job else None
         return cls(**values)
+
+
+class ChangeDocumentBody(Body):
+    tags: list[Annotated[Text, Field(max_length=1000)]] = Field(
+        max_length=200, description="In the place of those there are; [] takes all away."
+    )
+
+
+class FacetOut(BaseModel):
+    value: str
+    n_documents: int
+
+
+class FacetsOut(BaseModel):
+    sources: list[FacetOut]
+    tags: list[FacetOut]
+    languages: list[FacetOut]
+
+    @classmethod
+    def of(cls, facets: Facets) -> Self:
+        def shown(pairs: Iterable[tuple[str, int]]) -> list[FacetOut]:
+            return [FacetOut(value=value, n_documents=n) for value, n in pairs]
+
+        return cls(sources=shown(facets.sources), tags=shown(facets.tags), languages=shown(facets.languages))
 
 
 class PageOut(BaseModel):
@@ -253,9 +333,45 @@ class ChangeChunkBody(Body):
     enabled: bool | None = None
 
 
+ShortText = Annotated[Text, Field(max_length=100)]
+
+
+class FiltersBody(Body):
+    document_ids: list[Annotated[int, Field(ge=1, le=2**63 - 1)]] = Field([], max_length=500)
+    sources: list[ShortText] = Field([], max_length=50)
+    tags: list[ShortText] = Field([], max_length=50, description="A document passes with any of them.")
+    languages: list[ShortText] = Field([], max_length=50, description="Such as “english”.")
+    added_from: Moment | None = Field(None, description="UTC unless it says otherwise.")
+    added_before: Moment | None = None
+
+    def filters(self) -> Filters:
+        """The same as a search wants it."""
+        return Filters(
+            document_ids=tuple(self.document_ids),
+            sources=tuple(self.sources),
+            tags=tuple(self.tags),
+            languages=tuple(self.languages),
+            added_from=self.added_from,
+            added_before=self.added_before,
+        )
+
+
 class SearchBody(Body):
     query: Text = Field(max_length=10_000)
     limit: int = Field(10, ge=1, le=50)
+    filters: FiltersBody = Field(default_factory=FiltersBody)
+    config: dict[str, Any] = Field(
+        default_factory=dict,
+        max_length=50,
+        description="Knobs of `rag-config` to try in this search only; nothing is kept.",
+        examples=[{"rerank": False, "meaning_weight": 0.8}],
+    )
+
+
+class MatchedTermOut(BaseModel):
+    term: str
+    share: float = Field(description="Its part of the passage's word score, 0 to 1.")
+    corrected_from: str = Field(description="How the question spells it, if not so.")
 
 
 class ScoresOut(BaseModel):
@@ -264,6 +380,9 @@ class ScoresOut(BaseModel):
     similarity: float | None = Field(description="Cosine of question and passage.")
     bm25: float | None
     fused: float = Field(description="Weighted sum of both rankings, 0 to 1.")
+    rank_fused: int = Field(description="The place before reranking.")
+    rerank: float | None = Field(description="The score of the reranker, 0 to 1; null if not reranked.")
+    matched: list[MatchedTermOut] = Field(description="The words of the question that the passage has.")
 
 
 class PassageOut(BaseModel):
@@ -275,21 +394,40 @@ class PassageOut(BaseModel):
     page_last: int | None
     heading: str
     content: str
-    score: float
+    score: float = Field(description="Estimates the probability that the passage answers.")
     scores: ScoresOut
+    before: str = Field(description="Text before it in its section, read along with it for an answer.")
+    after: str
+    n_duplicates: int = Field(description="Passages left out because they say the same.")
 
     @classmethod
     def of(cls, passage: Passage) -> Self:
         return cls(**asdict(passage))
 
 
+class StepOut(BaseModel):
+    name: StepName
+    duration_ms: float
+    was_done: bool
+    note: str
+
+
 class SearchOut(BaseModel):
     results: list[PassageOut]
     timings_ms: dict[str, float]
+    steps: list[StepOut]
+    n_below_threshold: int = Field(description="Passages left out for scoring under the least score.")
+    queries: list[str] = Field(description="What was searched for besides the question.")
 
     @classmethod
     def of(cls, found: Retrieval) -> Self:
-        return cls(results=[PassageOut.of(p) for p in found.passages], timings_ms=found.timings_ms)
+        return cls(
+            results=[PassageOut.of(p) for p in found.passages],
+            timings_ms=found.timings_ms,
+            steps=[StepOut(**asdict(step)) for step in found.steps],
+            n_below_threshold=found.n_below_threshold,
+            queries=list(found.queries),
+        )
 
 
 class ShareLinkOut(BaseModel):

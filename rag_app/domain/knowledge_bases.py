@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from rag_app.domain.rag_config import RagConfig
+
 
 @dataclass(frozen=True)
 class KbScope:
@@ -40,6 +42,8 @@ class KnowledgeBase:
     n_working: int = 0
     n_chunks: int = 0
     n_conversations: int = 0
+    rag_config: RagConfig = field(default_factory=RagConfig)
+    has_indexed_vectors: bool = False  # large enough for the approximate index
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,19 @@ class Document:
     created_at: datetime
     ready_at: datetime | None
     job: "Job | None" = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Facets:
+    """What the ready documents of a knowledge base can be told apart by, each with how many have it.
+
+    Most frequent first; tags are the same whatever their case, shown as most documents write them.
+    """
+
+    sources: tuple[tuple[str, int], ...] = ()
+    tags: tuple[tuple[str, int], ...] = ()
+    languages: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -36,13 +36,14 @@ _STOP_WORDS = frozenset(
 
 def standalone_question(question: str, history: Sequence[PriorTurn]) -> str:
     """The question with the subject it takes from the conversation, or as it is when it stands alone."""
-    if not history or not _needs_subject(question):
+    if not history or not needs_subject(question):
         return question
     subject = _subject(history)
     return f"{subject} {question}" if subject else question
 
 
-def _needs_subject(question: str) -> bool:
+def needs_subject(question: str) -> bool:
+    """Whether a question in the middle of a conversation seems to point back to what was said."""
     words = re.findall(r"\w+", question.lower())
     content = [word for word in words if word not in _STOP_WORDS and word not in _POINTS_BACK]
     points_back = any(word in _POINTS_BACK for word in words)
@@ -58,6 +59,6 @@ def _subject(history: Sequence[PriorTurn]) -> str:
     """The last question that stood alone, with the follow-up after it if there was one."""
     for index in range(len(history) - 1, -1, -1):
         question = history[index].question
-        if index == 0 or not _needs_subject(question):
+        if index == 0 or not needs_subject(question):
             return question[:MAX_SUBJECT_CHARACTERS]
     return ""

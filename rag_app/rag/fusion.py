@@ -8,12 +8,12 @@ Pure functions over chunk ids and scores; where two chunks are equal, ranks and 
 the same question always gets the same list.
 """
 
-import hashlib
 import math
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -28,6 +28,7 @@ UNRANKED = 1000  # counts as the rank in a ranking that does not have the chunk
 STANDARDISED_OVER = 20  # passages: the depth reranking was measured with, and the same without it
 
 SHINGLE_WORDS = 5
+TELLING_WORDS = 12  # the longest of a text; copies share most of them
 SIMILAR = 0.9  # shared shingles of those of both, from which on two texts are one
 
 _WORD = re.compile(r"\w+")
@@ -146,16 +147,12 @@ def minmax(scores: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]
 def without_duplicates(ranking: Sequence[T], *, text_of: Callable[[T], str]) -> list[T]:
     """Keep the best of passages whose texts are the same, or nearly so."""
     kept: list[T] = []
-    hashes: set[bytes] = set()
-    kept_shingles: list[frozenset[int]] = []
+    texts: list[_Text] = []
     for one in ranking:
-        words = _WORD.findall(text_of(one).casefold())
-        digest = hashlib.sha256(" ".join(words).encode("utf-8", "replace")).digest()
-        shingles = _shingles(words)
-        if words and (digest in hashes or any(_similar(shingles, other) for other in kept_shingles)):
+        text = _Text(_WORD.findall(text_of(one).casefold()))
+        if text.words and any(text.repeats(other) for other in texts):
             continue
-        hashes.add(digest)
-        kept_shingles.append(shingles)
+        texts.append(text)
         kept.append(one)
     return kept
 
@@ -203,6 +200,27 @@ def _bounded(value: float) -> float:
 def _order(one: Fused) -> tuple[float, int, int]:
     ranks = (one.rank_by_meaning or UNRANKED) + (one.rank_by_words or UNRANKED)
     return -one.fused, ranks, one.chunk_id
+
+
+class _Text:
+    """A text as its words; what takes longer to compare is made only for texts that could be the same."""
+
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+        self._telling = frozenset(sorted(set(words), key=len)[-TELLING_WORDS:])
+
+    @cached_property
+    def _all_shingles(self) -> frozenset[int]:
+        return _shingles(self.words)
+
+    def repeats(self, other: "_Text") -> bool:
+        """Whether this says the same as another one, or nearly so."""
+        if self.words == other.words:
+            return True
+        at_most = max(len(self._telling), len(other._telling))
+        if 2 * len(self._telling & other._telling) < at_most:
+            return False
+        return _similar(self._all_shingles, other._all_shingles)
 
 
 def _shingles(words: Sequence[str]) -> frozenset[int]:

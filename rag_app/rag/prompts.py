@@ -47,7 +47,7 @@ def build_prompt(
     return Prompt(
         system=f"{system_prompt or ROLE}\n\n{RULES}",
         user=user,
-        history=_recent(history),
+        history=recent(history),
         question=standalone_question,
         passages=tuple(passages),
         max_tokens=max_tokens,
@@ -71,7 +71,8 @@ def _attribute(text: str) -> str:
     return " ".join(fenced(text).replace('"', "'").replace("<", "‹").replace(">", "›").split())
 
 
-def _recent(history: Sequence[PriorTurn]) -> tuple[PriorTurn, ...]:
+def recent(history: Sequence[PriorTurn]) -> tuple[PriorTurn, ...]:
+    """The last turns that a model is given, oldest first."""
     kept: list[PriorTurn] = []
     left = MAX_HISTORY_CHARACTERS
     for turn in reversed(history[-MAX_HISTORY_TURNS:]):

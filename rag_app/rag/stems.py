@@ -87,6 +87,9 @@ def _stems(text: str) -> Iterator[str]:
     for word in WORD.findall(text.casefold()):
         if word in ALL_STOP_WORDS:
             continue
+        if word.isascii():
+            yield word[:STEM_CHARS]
+            continue
         for run in _UNSPACED.findall(word):
             yield from (run[start : start + 2] for start in range(max(1, len(run) - 1)))
         if spaced := _UNSPACED.sub("", word):

@@ -1,22 +1,88 @@
-"""Text as the word search sees it.
+r"""Text as the word search sees it: what Postgres then cuts into words and stems.
 
-Postgres cuts words at spaces, which Chinese, Japanese and Thai do not write: runs of such characters
-become overlapping pairs, on both the chunk's and the question's side.
+Postgres cuts at spaces and punctuation, and gets wrong what people look for by its exact form:
+
+    ERR-4012, ABC_12-X/9   an identifier in one piece, and its parts     err4012 ERR 4012
+    1,000                  one number                                    1000
+    input/output           two words, not the name of a file             input output
+    港口, 한국어는          overlapping pairs: no spaces, or endings       港口 / 한국 국어 어는
+    ירושלים                overlapping threes: no stems for this script  ירו רוש ושל שלי לים
 """
 
 import re
+import unicodedata
+from collections.abc import Sequence
+from itertools import takewhile
 
-_UNSPACED = re.compile(
-    "[\u0e00-\u0e7f\u0e80-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
+# Chinese, Japanese, Thai, Lao, Burmese, Khmer write no spaces; Korean glues endings to its words.
+_PAIRED = re.compile(
+    "[\u0e00-\u0e7f\u0e80-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]+"
 )
+# Scripts that Postgres has no stems for: Hebrew, Bengali to Sinhala but Tamil, Tibetan, Georgian, Ethiopic.
+_IN_THREES = re.compile(
+    "[\u0590-\u05ff\u0980-\u0b7f\u0c00-\u0dff\u0f00-\u0fff\u10a0-\u10ff\u1200-\u139f]{4,}"
+)
+_THOUSANDS = re.compile(r"(?<![\w.,])\d{1,3}(?:[,'\u2019\u00a0\u202f]\d{3})+(?![\w]|[.,]\d)")
+# Letters or digits joined without spaces, with a digit among them.
+_IDENTIFIER = re.compile(r"(?<![\w-])(?=[^\s]*\d)[^\W_]+(?:[-_./:#+][^\W_]+)+(?!\w)")
+_PLAIN_NUMBER = re.compile(r"\d+(?:[.,]\d+)?|[vV]?\d+(?:\.\d+)+")
+_SLASHED = re.compile(r"(?<=\w)[/\\](?=\w)")
+_SEPARATORS = re.compile(r"[-_./:#+]")
 
 
 def text_for_words(text: str) -> str:
-    """The text with runs of unspaced characters replaced by their pairs."""
-    return _UNSPACED.sub(_pairs, text)
+    """The text with identifiers, numbers and unspaced scripts made fit to be cut into words."""
+    text = _PAIRED.sub(lambda match: _pieces(match.group(), 2), text)
+    text = _IN_THREES.sub(lambda match: _pieces(match.group(), 3), text)
+    text = _THOUSANDS.sub(lambda match: re.sub(r"\D", "", match.group()), text)
+    text = _IDENTIFIER.sub(_identifier, text)
+    return _SLASHED.sub(" ", text)
 
 
-def _pairs(match: re.Match[str]) -> str:
-    run = match.group()
-    pairs = [run] if len(run) == 1 else [run[i : i + 2] for i in range(len(run) - 1)]
-    return f" {' '.join(pairs)} "
+def words_of_chunk(heading: str, content: str) -> str:
+    """The text a chunk's words are taken from: it is found by its heading too."""
+    return text_for_words(f"{heading}\n{content}")
+
+
+def quoted_phrases(question: str) -> list[str]:
+    """What stands between quotation marks: to be found word for word."""
+    found = re.findall(r"\"([^\"]{2,200})\"|“([^”]{2,200})”|„([^“”]{2,200})[“”]|«([^»]{2,200})»", question)
+    return [phrase.strip() for groups in found for phrase in groups if phrase.strip()]
+
+
+def has_phrases(content: str, phrases: Sequence[str]) -> bool:
+    """Whether a text has all phrases word for word, whatever the case and the spaces."""
+    plain = " ".join(content.casefold().split())
+    return all(" ".join(phrase.casefold().split()) in plain for phrase in phrases)
+
+
+def word_behind(lexeme: str, question: str) -> str:
+    """The word of the question that a stem was made of; the stem where it cannot be told."""
+    words = re.findall(r"\w+", question)
+    best = max(words, key=lambda word: _common_prefix(_plain(word), lexeme), default="")
+    return best if _common_prefix(_plain(best), lexeme) >= min(3, len(lexeme)) else lexeme
+
+
+def _plain(word: str) -> str:
+    """Lower case without accents, as the word index has it."""
+    decomposed = unicodedata.normalize("NFKD", word.lower())
+    return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+
+
+def _common_prefix(a: str, b: str) -> int:
+    pairs = zip(a, b, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _pieces(run: str, size: int) -> str:
+    pieces = [run] if len(run) <= size else [run[i : i + size] for i in range(len(run) - size + 1)]
+    return f" {' '.join(pieces)} "
+
+
+def _identifier(match: re.Match[str]) -> str:
+    whole = match.group()
+    if _PLAIN_NUMBER.fullmatch(whole):  # 10.5 and v2.3.1 are one word for Postgres too
+        return whole
+    parts = _SEPARATORS.split(whole)
+    return f" {''.join(parts)} {' '.join(parts)} "

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from rag_app.db.queries import conversations
+from rag_app.db.queries import access, conversations
 from rag_app.domain.knowledge_bases import KbScope
 from rag_app.errors import NotFound
 
@@ -36,10 +36,12 @@ async def admit(session: Any, *, conversation_id: int, asker: Asker) -> tuple[Kb
             if asker.owner_id is None:
                 raise
         else:
+            await access.enter(session, scope)
             return scope, Asker(visitor_token_hash=asker.visitor_token_hash)
     if asker.owner_id is None:
         raise NotFound("conversation")
     scope = await conversations.scope_for_owner(
         session, conversation_id=conversation_id, owner_id=asker.owner_id
     )
+    await access.enter(session, scope)
     return scope, Asker(owner_id=asker.owner_id)

@@ -40,19 +40,19 @@ from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase
 from rag_app.domain.retrieval import Passage
 from rag_app.errors import Conflict, InvalidInput, NotFound, RagAppError
 from rag_app.rag.citations import CitationStream, citations
-from rag_app.rag.follow_ups import standalone_question
 from rag_app.rag.grounding import ground
 from rag_app.rag.prompts import build_prompt
 from rag_app.services.askers import Asker, admit
 from rag_app.services.llms import LLMs
 from rag_app.services.outages import as_outage
+from rag_app.services.questions import QuestionService
 from rag_app.services.rate_limits import RateLimits
 from rag_app.services.retrieval import RetrievalService, check_question
 from rag_app.services.stopping import Stopping
+from rag_app.services.trace import Trace
 
 log = structlog.get_logger()
 
-PASSAGES = 8  # as many as a model reads well and a person can check
 OUR_FAULT = "Something went wrong on our side. Please try again."
 STOPPED = "The answer was stopped."
 VISITORS_REASON = "The answer could not be completed. Please try again in a moment."
@@ -80,6 +80,7 @@ class ChatService:
 
     sessions: Sessions
     retrieval: RetrievalService
+    questions: QuestionService
     llms: LLMs
     stopping: Stopping
     limits: RateLimits
@@ -199,12 +200,11 @@ class ChatService:
         answer = _Answer()
         store = _Store(self.sessions, scope, kb, conversation_id)
         try:
-            searched = standalone_question(question, history)
+            trace = Trace()
+            searched = await self._searched(question, history, kb, trace)
             if searched != question:
                 yield Rewritten(searched)
-            found = await self.retrieval.retrieve(
-                scope, searched, embedding_model=kb.embedding_model, limit=PASSAGES
-            )
+            found = await self.retrieval.retrieve(scope, kb, searched, trace=trace)
             answer.passages, answer.retrieval_ms = found.passages, found.timings_ms["total"]
             yield Retrieved(found.passages, found.timings_ms)
             prompt = build_prompt(
@@ -237,6 +237,18 @@ class ChatService:
             yield Cited(message.citations)
         yield ground(message.content, passages_by_marker(answer.passages))
         yield Finished(message)
+
+    async def _searched(
+        self, question: str, history: list[PriorTurn], kb: KnowledgeBase, trace: Trace
+    ) -> str:
+        """What is searched for: a follow-up is searched with its subject."""
+        if not kb.rag_config.rewrite_follow_ups:
+            trace.skipped("rewrite", "Switched off.")
+            return question
+        with trace.step("rewrite") as note:
+            searched = await self.questions.standalone(question, history, kb)
+            note.text = f"Searched as: {searched}" if searched != question else "The question stands alone."
+        return searched
 
     async def _stream(self, prompt: Prompt, kb: KnowledgeBase, answer: _Answer) -> AsyncGenerator[Delta]:
         checked = CitationStream(prompt.passages)

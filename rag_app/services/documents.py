@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -12,10 +12,11 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions
-from rag_app.db.queries import access, accounts, documents, jobs, knowledge_bases, search
+from rag_app.db.queries import access, accounts, documents, facets, jobs, knowledge_bases
 from rag_app.domain.knowledge_bases import (
     BatchProgress,
     Document,
+    Facets,
     Job,
     KbScope,
     PagePart,
@@ -23,8 +24,9 @@ from rag_app.domain.knowledge_bases import (
     StoredPage,
 )
 from rag_app.errors import Conflict, InvalidInput, NotFound
-from rag_app.rag.words import text_for_words
-from rag_app.services.embedders import Embedders
+from rag_app.rag.words import words_of_chunk
+from rag_app.services.embedders import Embedders, embed, model_id
+from rag_app.services.tags import clean_tags
 from rag_app.services.text import clean_file_name, clean_text
 from rag_app.storage import Storage
 
@@ -112,12 +114,13 @@ class DocumentService:
         limit: int = 50,
         status: str | None = None,
         name: str | None = None,
+        tag: str | None = None,
     ) -> list[Document]:
         """Documents, newest first. Raises NotFound."""
         async with self.sessions() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             return await documents.page_of(
-                session, scope, before=before, limit=limit, status=status, name=name
+                session, scope, before=before, limit=limit, status=status, name=name, tag=tag
             )
 
     async def get(self, kb_id: int, document_id: int, *, owner_id: int) -> Document:
@@ -125,6 +128,28 @@ class DocumentService:
         async with self.sessions() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             return await documents.get(session, scope, document_id=document_id)
+
+    async def set_tags(self, kb_id: int, document_id: int, *, owner_id: int, tags: Iterable[str]) -> Document:
+        """Give a document these tags and no others.
+
+        Raises:
+            NotFound: it is not in this owner's knowledge base.
+            InvalidInput: too many tags, or one that is too long.
+        """
+        cleaned = clean_tags(tags)
+        async with self.sessions.begin() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
+            await documents.set_tags(session, scope, document_id=document_id, tags=cleaned)
+            await accounts.write_audit(
+                session, user_id=owner_id, kb_id=kb_id, action="document_tagged", document_id=document_id
+            )
+            return await documents.get(session, scope, document_id=document_id)
+
+    async def facets(self, kb_id: int, *, owner_id: int) -> Facets:
+        """What the documents can be filtered by. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            return await facets.of_documents(session, scope)
 
     async def original(self, kb_id: int, document_id: int, *, owner_id: int) -> tuple[Document, Path]:
         """A document and where its original bytes are. Raises NotFound."""
@@ -294,8 +319,13 @@ class DocumentService:
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
             chunk = await self._lock_chunk(session, scope, chunk_id)
-            await documents.change_chunk(session, scope, chunk_id=chunk_id, enabled=enabled)
-            await self._index_again(session, scope, chunk.document_id)
+            await documents.switch_chunk(
+                session,
+                scope,
+                chunk_id=chunk_id,
+                enabled=enabled,
+                words=words_of_chunk(chunk.heading, chunk.content),
+            )
             return await documents.chunk(session, scope, chunk_id=chunk_id)
 
     async def edit_chunk(self, kb_id: int, chunk_id: int, *, owner_id: int, content: str) -> StoredChunk:
@@ -316,21 +346,24 @@ class DocumentService:
             kb = await knowledge_bases.get(session, scope, counted=False)
         embedder = self.embedders.get(kb.embedding_model)
         text = f"{chunk.heading}\n{content}" if chunk.heading else content
-        vector = (await embedder.embed_documents([text]))[0]
+        vectors, codes = await embed(embedder, [text])
         n_tokens = len(await asyncio.to_thread(embedder.token_offsets, text))
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
-            await self._lock_chunk(session, scope, chunk_id)
-            await documents.change_chunk(
+            chunk = await self._lock_chunk(session, scope, chunk_id)
+            await documents.rewrite_chunk(
                 session,
                 scope,
                 chunk_id=chunk_id,
                 content=content,
                 content_hash=hashlib.sha256(text.encode()).digest(),
                 n_tokens=n_tokens,
-                vector=vector,
+                model_id=model_id(kb.embedding_model),
+                vector=vectors[0],
+                codes=codes[0],
+                old_words=words_of_chunk(chunk.heading, chunk.content),
+                new_words=words_of_chunk(chunk.heading, content),
             )
-            await self._index_again(session, scope, chunk.document_id)
             return await documents.chunk(session, scope, chunk_id=chunk_id)
 
     async def _lock_chunk(self, session: Any, scope: KbScope, chunk_id: int) -> StoredChunk:
@@ -338,14 +371,3 @@ class DocumentService:
         chunk = await documents.chunk(session, scope, chunk_id=chunk_id)
         await documents.lock(session, scope, document_id=chunk.document_id)
         return await documents.chunk(session, scope, chunk_id=chunk_id)  # unless it was replaced meanwhile
-
-    async def _index_again(self, session: Any, scope: KbScope, document_id: int) -> None:
-        document = await documents.get(session, scope, document_id=document_id)
-        texts = [
-            (chunk.id, text_for_words(f"{chunk.heading}\n{chunk.content}"))
-            for chunk in await documents.chunks(session, scope, document_id=document_id)
-            if chunk.enabled
-        ]
-        await search.index_words(
-            session, scope, document_id=document_id, language=document.language, texts=texts
-        )

@@ -1,10 +1,13 @@
 """The embedders of this process, made when first asked for and shared."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rag_app.errors import PermanentError
-from rag_app.rag.embedders.contract import Embedder
+from rag_app.rag.embedders.contract import Embedder, LateEmbedder
 
 # Ids that alembic/versions gave to the models; each has its own index in the database.
 MODEL_IDS = {"local_e5": 1, "local_minilm": 2}
@@ -22,6 +25,15 @@ class Embedders:
         if name not in self._made:
             self._made[name] = self.make(name)
         return self._made[name]
+
+
+async def embed(
+    embedder: Embedder, texts: Sequence[str]
+) -> tuple[NDArray[np.float32], Sequence[bytes | None]]:
+    """Vectors of chunks, shape `(n, dimensions)`, and codes for a reranker where the model makes them."""
+    if isinstance(embedder, LateEmbedder):
+        return await embedder.embed_with_codes(texts)
+    return await embedder.embed_documents(texts), [None] * len(texts)
 
 
 def model_id(name: str) -> int:

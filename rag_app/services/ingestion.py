@@ -20,7 +20,7 @@ import structlog
 from rag_app.db import queue
 from rag_app.db.engine import Sessions, outage
 from rag_app.db.queries import access, documents, jobs, knowledge_bases
-from rag_app.db.queries.documents import NewChunk
+from rag_app.db.queries.documents import KnownVector, NewChunk
 from rag_app.db.queries.search import vector_literal
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
 from rag_app.domain.knowledge_bases import Document, Job, KbScope
@@ -30,8 +30,8 @@ from rag_app.rag.chunkers.language import detect_language
 from rag_app.rag.embedders.contract import Embedder
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import parse_file
-from rag_app.rag.words import text_for_words
-from rag_app.services.embedders import Embedders, model_id
+from rag_app.rag.words import words_of_chunk
+from rag_app.services.embedders import Embedders, embed, model_id
 from rag_app.storage import Storage
 
 log = structlog.get_logger()
@@ -189,20 +189,29 @@ class IngestionService:
         keys = {"document_id": job.document_id, "model_id": model_id(embedding_model)}
         async with self._fenced(job, scope, "embedding", PARSED_PERCENT) as session:
             await documents.set_status(session, scope, document_id=job.document_id, status="embedding")
-            vectors = await documents.known_embeddings(session, scope, **keys)
+            vectors = await documents.known_embeddings(session, scope, hashes=hashes, **keys)
         missing = {key: text for key, text in zip(hashes, texts, strict=True) if key not in vectors}
         queue_of_texts = list(missing.items())
         for start in range(0, len(queue_of_texts), BATCH):
             batch = queue_of_texts[start : start + BATCH]
-            embedded = await embedder.embed_documents([text for _, text in batch])
-            fresh = {key: vector_literal(row) for (key, _), row in zip(batch, embedded, strict=True)}
+            embedded, codes = await embed(embedder, [text for _, text in batch])
+            fresh = {
+                key: KnownVector(vector_literal(vector), code)
+                for (key, _), vector, code in zip(batch, embedded, codes, strict=True)
+            }
             vectors |= fresh
             n_done = min(len(drafts) - len(missing) + start + len(batch), len(drafts))
             percent = PARSED_PERCENT + int((99 - PARSED_PERCENT) * n_done / len(drafts))
             async with self._fenced(job, scope, "embedding", percent, n_done, len(drafts)) as session:
                 await documents.keep_embeddings(session, scope, **keys, vectors=fresh)
         return [
-            NewChunk(draft, key, vectors[key], text_for_words(draft.text_to_embed))
+            NewChunk(
+                draft,
+                key,
+                vectors[key].vector,
+                words_of_chunk(" › ".join(draft.heading_path), draft.content),
+                vectors[key].codes,
+            )
             for draft, key in zip(drafts, hashes, strict=True)
         ]
 
@@ -213,6 +222,7 @@ class IngestionService:
         """A transaction that says how far an attempt is, and happens only while the turn is ours."""
         assert job.document_id is not None
         async with self.sessions.begin() as session:
+            await access.enter(session, scope)
             await documents.lock(session, scope, document_id=job.document_id)
             still_ours = await jobs.report(
                 session,

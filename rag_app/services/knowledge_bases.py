@@ -1,6 +1,6 @@
 """Knowledge bases: make, change, archive, delete."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -10,7 +10,9 @@ import structlog
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, accounts, knowledge_bases
 from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.domain.rag_config import RagConfig
 from rag_app.errors import InvalidInput
+from rag_app.services.rag_configs import changed_config, preset
 from rag_app.services.text import clean_line, clean_text
 from rag_app.storage import Storage
 
@@ -122,6 +124,51 @@ class KnowledgeBaseService:
                     session, user_id=owner_id, kb_id=kb_id, action="kb_changed", fields=sorted(columns)
                 )
             return await knowledge_bases.get(session, scope)
+
+    async def rag_config(self, kb_id: int, *, owner_id: int) -> RagConfig:
+        """How a knowledge base is searched. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            return (await knowledge_bases.get(session, scope, counted=False)).rag_config
+
+    async def set_rag_config(self, kb_id: int, *, owner_id: int, changes: Mapping[str, Any]) -> RagConfig:
+        """Set some knobs of how a knowledge base is searched, and leave the others.
+
+        Raises:
+            NotFound: it is not this owner's.
+            InvalidInput: a knob is not known or a value out of bounds; `problems` says which and why.
+        """
+        return await self._keep_rag_config(kb_id, owner_id, lambda config: changed_config(config, changes))
+
+    async def use_preset(self, kb_id: int, name: str, *, owner_id: int) -> RagConfig:
+        """Set every knob as a preset has it.
+
+        Raises:
+            NotFound: it is not this owner's.
+            InvalidInput: there is no such preset.
+        """
+        chosen = preset(name)
+        return await self._keep_rag_config(kb_id, owner_id, lambda _: chosen)
+
+    async def reset_rag_config(self, kb_id: int, *, owner_id: int) -> RagConfig:
+        """Set every knob as recommended. Raises NotFound."""
+        return await self._keep_rag_config(kb_id, owner_id, lambda _: RagConfig())
+
+    async def _keep_rag_config(
+        self, kb_id: int, owner_id: int, change: Callable[[RagConfig], RagConfig]
+    ) -> RagConfig:
+        async with self.sessions.begin() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            await knowledge_bases.lock(session, scope)  # so that changes at once do not undo each other
+            before = (await knowledge_bases.get(session, scope, counted=False)).rag_config
+            after = change(before)
+            fields = [name for name, value in after if value != getattr(before, name)]
+            if fields:
+                await knowledge_bases.set_rag_config(session, scope, after)
+                await accounts.write_audit(
+                    session, user_id=owner_id, kb_id=kb_id, action="kb_rag_config_changed", fields=fields
+                )
+        return after
 
     async def delete(self, kb_id: int, *, owner_id: int, typed_name: str | None = None) -> None:
         """Delete a knowledge base with everything in it.

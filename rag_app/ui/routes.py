@@ -25,9 +25,13 @@ def documents_of(kb_id: int, *, status: str = "") -> str:
     return f"{KNOWLEDGE_BASE}?kb={kb_id}" + (f"&status={status}" if status else "")
 
 
-def document(document_id: int, *, kb_id: int, chunk_id: int | None = None) -> str:
-    """A document, opened at a chunk if one is named."""
+def document(
+    document_id: int, *, kb_id: int, chunk_id: int | None = None, found_chunk_id: int | None = None
+) -> str:
+    """A document, opened at a chunk if one is named: one that was cited, or one that a search found."""
     address = f"{DOCUMENT.replace('[doc]', str(document_id))}?kb={kb_id}"
+    if found_chunk_id is not None:
+        return f"{address}&found={found_chunk_id}"
     return address if chunk_id is None else f"{address}&chunk={chunk_id}"
 
 

@@ -32,6 +32,11 @@ def register(app: procrastinate.App, services: Services) -> None:
         is_last_try = context.job.attempts >= MAX_TRIES
         await services.ingestion.ingest(job_id, n_crashes=n_crashes, is_last_try=is_last_try)
 
+    @app.periodic(cron="* * * * *")
+    @app.task(name="tend_indexes", queueing_lock="tend_indexes", lock="tend_indexes", priority=AHEAD)
+    async def tend_indexes(timestamp: int) -> None:
+        await services.indexes.tend()
+
     @app.periodic(cron="17 * * * *")
     @app.task(name="clean_up", queueing_lock="clean_up", priority=AHEAD)
     async def clean_up(timestamp: int) -> None:

@@ -83,6 +83,17 @@ def edit_kb(a: Estate, *args: Any) -> Call:
     return call(*args, vars={**remembered, "models": models})
 
 
+def searching(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the search, made to remember A's knowledge base."""
+    return call(*args, url=f"/search?kb={a.kb_id}", vars={"_kb_id": a.kb_id, **more.pop("vars", {})}, **more)
+
+
+def knobs(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the settings of how a knowledge base is searched, made to remember A's."""
+    remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
+    return call(*args, url=f"/settings?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
 CALLS: dict[str, Callable[[Estate], Call]] = {
     "AccountState.open": lambda a: call(url=f"/knowledge?kb={a.kb_id}"),
     "FeedbackState.show": lambda a: call("Saved.", "success"),
@@ -93,6 +104,26 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     # search
     "SearchState.load": lambda a: call(url=f"/search?kb={a.kb_id}", kb_id=a.kb_id),
     "SearchState.search": lambda a: call({"query": QUESTION, "limit": "20"}, vars={"_kb_id": a.kb_id}),
+    "SearchState.tick": lambda a: searching(a, "source", "document"),
+    "SearchState.find_documents": lambda a: searching(a, SECRET[:5]),
+    "SearchState.add_document": lambda a: searching(a, a.document_id),
+    "SearchState.remove_document": lambda a: searching(a, a.document_id),
+    "SearchState.choose_first_day": lambda a: searching(a, "2026-01-01"),
+    "SearchState.choose_last_day": lambda a: searching(a, "2026-12-31"),
+    "SearchState.clear_filters": searching,
+    "SearchState.try_knob": lambda a: searching(a, "rerank", False),
+    "SearchState.stop_trying": searching,
+    "SearchState.keep_settings": lambda a: searching(a, vars={"_tried": {"rerank": False}}),
+    # how it is searched
+    "RetrievalSettingsState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
+    "RetrievalSettingsState.change": lambda a: knobs(a, "rerank", False),
+    "RetrievalSettingsState.choose": lambda a: knobs(a, "fast"),
+    "RetrievalSettingsState.discard": knobs,
+    "RetrievalSettingsState.save": lambda a: knobs(a, {"candidates": "77"}),
+    "RetrievalSettingsState.undo": lambda a: knobs(a, vars={"_before": {"candidates": 55}}),
+    "RetrievalSettingsState.ask_to_reset": knobs,
+    "RetrievalSettingsState.keep": knobs,
+    "RetrievalSettingsState.use_recommended": knobs,
     # conversations
     "ConversationsState.load": lambda a: call(vars={"chosen_kb": str(a.kb_id), "query": "e"}),
     "ConversationsState.show_more": lambda a: call(vars={"chosen_kb": str(a.kb_id), "with_previews": True}),
@@ -188,6 +219,7 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "MyKnowledgeBasesState.delete": lambda a: call("Mine", vars={"deleting_id": a.kb_id}),
     # settings
     "SettingsState.load": lambda a: call(),
+    "SettingsState.open_tab": lambda a: call("account"),
     "SettingsState.rename": lambda a: call({"name": "Eve"}, changes=["users"]),
     "SettingsState.change_password": lambda a: call(
         {"current": "wrong guess", "new_password": "another secret", "repeated": "another secret"}

@@ -3,11 +3,15 @@
 import asyncio
 import re
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from rag_app.db.queries import access
+from rag_app.db.engine import driver_connection
+from rag_app.db.queries import access, search
+from rag_app.db.queries.search import EmbeddingSpace
 from rag_app.domain.knowledge_bases import KbScope
 from tests.attacks.conftest import HANDBOOK, QUESTION, SECRET
 from tests.attacks.test_tenants import changed
@@ -50,11 +54,71 @@ async def test_scope_is_what_keeps_the_search_apart(estate, other, services):
     """With A's scope in the place of B's the same call finds A's text: the scope does the work."""
     kb = await other.create_kb()
     mine = KbScope(kb["id"], other.user["id"])
+    mine_too = await services.knowledge_bases.get(kb["id"], owner_id=other.user["id"])
     search = services.retrieval.retrieve
 
-    assert (await search(mine, QUESTION, embedding_model="local_e5", limit=50)).passages == ()
+    assert (await search(mine, mine_too, QUESTION, limit=50)).passages == ()
     stolen = replace(mine, kb_id=estate.kb_id)
-    assert (await search(stolen, QUESTION, embedding_model="local_e5", limit=50)).passages != ()
+    assert (await search(stolen, mine_too, QUESTION, limit=50)).passages != ()
+
+
+SPACE = EmbeddingSpace(1, 384, is_indexed=True)
+STATEMENTS = {
+    "nearest": search.nearest_statement(SPACE, is_filtered=False),
+    "nearest, filtered": search.nearest_statement(SPACE, is_filtered=True),
+    "nearest in ranges": search.nearest_in_ranges_statement(SPACE),
+    "words": search.WORDS_STATEMENT,
+    "passages": search.PASSAGES_STATEMENT,
+    "neighbours": search.NEIGHBOURS_STATEMENT,
+    "similar words": search.SIMILAR_STATEMENT,
+    "postings": search.POSTINGS_STATEMENT,
+}
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_chunks_of_another_house_stay_unseen_even_without_the_condition(estate, other, services, name):
+    """Row-level security is the second wall: a statement that forgets whose it is finds nothing."""
+    kb = await other.create_kb()
+    forgetful, n_forgotten = re.subn(r"(\w+\.)?kb_id = %\(kb_id\)s", "true", STATEMENTS[name])
+    assert n_forgotten
+    contents = await services.documents.chunks(
+        estate.kb_id, estate.document_id, owner_id=estate.owner.user["id"]
+    )
+    headings = [chunk.heading for chunk in contents]
+    values = {
+        "kb_id": kb["id"],
+        "vector": search.vector_literal(np.ones(384, np.float32)),
+        "words": "holiday",
+        "limit": 50,
+        "allowed": "{[0,1000)}",
+        "firsts": [0],
+        "sizes": [1000],
+        "ordinals": list(range(50)),
+        "with_codes": True,
+        "model_id": 1,
+        "documents": [estate.document_id] * len(headings),
+        "positions": [0] * len(headings),
+        "headings": headings,
+        "reach": 50,
+        "prefix": "a",
+        "prefix_end": "z",
+        "shortest": 1,
+        "longest": 50,
+        "lexemes": ["holiday", "day"],
+    }
+
+    async def found(*, wall: bool) -> list[Any]:
+        async with services.retrieval.sessions() as session:
+            connection = await driver_connection(session)
+            await connection.execute(search.ENTER, values)
+            if not wall:
+                await connection.execute("SELECT set_config('rag.all_kbs', 'on', true)")
+            rows = await (await connection.execute(forgetful, values)).fetchall()
+        return [row for row in rows if None not in row[:2]]
+
+    assert await found(wall=True) == []
+    # Were there no wall it would find something: else this test would prove nothing.
+    assert await found(wall=False) != []
 
 
 async def test_answer_to_b_is_made_without_a_word_of_a(estate, other, llm):

@@ -37,9 +37,14 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "POST /api/knowledge-bases": [],  # names nothing
     "PUT /api/auth/password": [],
     "PUT /api/knowledge-bases/{kb_id}": [{"name": "Mine"}, {"is_active": False}, {}],
+    "PUT /api/knowledge-bases/{kb_id}/rag-config": [{"rerank": False}, {"preset": "fast"}],
+    "PUT /api/knowledge-bases/{kb_id}/documents/{document_id}": [{"tags": ["mine"]}],
     "POST /api/knowledge-bases/{kb_id}/share-links": [{"renew": True}, {"renew": False}],
     "PUT /api/knowledge-bases/{kb_id}/chunks/{chunk_id}": [{"content": "Mine"}, {"enabled": False}],
-    "POST /api/knowledge-bases/{kb_id}/knowledge/search": [{"query": "holiday"}],
+    "POST /api/knowledge-bases/{kb_id}/knowledge/search": [
+        {"query": "holiday"},
+        {"query": "holiday", "config": {"rerank": False}, "filters": {"tags": ["mine"]}},
+    ],
     "POST /api/chat/conversations": [{"kb_id": "{kb_id}"}],
     "PATCH /api/chat/conversations/{conversation_id}": [{"status": "closed"}],
     "POST /api/chat/conversations/{conversation_id}/messages": [

@@ -1,19 +1,13 @@
 """Search finds what it should, scores it as it says, and looks nowhere else."""
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-import numpy as np
 import psycopg
 import pytest
 
-from rag_app.db.queries import search
-from rag_app.db.queries.search import CANDIDATES
-from rag_app.domain.knowledge_bases import KbScope
 from rag_app.rag.words import text_for_words
-from tests.fakes import DIMENSIONS
 
 HARBOUR = b"""# Boats
 
@@ -226,131 +220,3 @@ async def test_too_long_and_empty_queries_are_refused(owner, kb):
             f"/api/knowledge-bases/{kb['id']}/knowledge/search", json={"query": query}
         )
         assert response.status_code == 422
-
-
-# ---- many, and large ones
-
-# "n > 0" makes the inner query one of its own for each chunk.
-FILL = """
-WITH made AS (
-  INSERT INTO documents (kb_id, name, sha256, status, ready_at)
-  VALUES (%(kb)s, 'filled', md5(%(kb)s::text) || md5(%(kb)s::text), 'ready', now()) RETURNING id)
-INSERT INTO chunks (kb_id, document_id, position, model_id, content, content_hash, embedding)
-SELECT %(kb)s, made.id, n, 1, 'chunk ' || n || ' of ' || %(kb)s, '',
-  ARRAY(SELECT random() - 0.5 FROM generate_series(1, 384) WHERE n > 0)::real[]::vector::halfvec
-FROM made, generate_series(1, %(n)s) AS n
-"""
-
-
-@pytest.fixture
-def fill(database):
-    """Give knowledge bases chunks with random vectors, past everything but the database."""
-
-    def insert(*kb_ids: int, n: int) -> None:
-        with psycopg.connect(database, autocommit=True) as connection:
-            for kb_id in kb_ids:
-                connection.execute(FILL.encode(), {"kb": kb_id, "n": n})
-
-    return insert
-
-
-@pytest.fixture
-def new_kbs(owner, sql):
-    """Make knowledge bases past the API."""
-
-    def insert(n: int) -> list[int]:
-        rows = sql(
-            "INSERT INTO knowledge_bases (user_id, name) SELECT %s, 'KB ' || n "
-            "FROM generate_series(1, %s) AS n RETURNING id",
-            owner.user["id"],
-            n,
-        )
-        return [row[0] for row in rows]
-
-    return insert
-
-
-def random_vector(seed: int) -> np.ndarray:
-    vector = np.random.default_rng(seed).standard_normal(DIMENSIONS).astype(np.float32)
-    return vector / np.linalg.norm(vector)
-
-
-async def nearest(services, kb_id: int, owner_id: int, *, seed: int = 1, words: str = "", limit: int = 50):
-    async with services.retrieval.sessions() as session:
-        return await search.hybrid(
-            session,
-            KbScope(kb_id, owner_id),
-            vector=random_vector(seed),
-            words=words,
-            model_id=1,
-            limit=limit,
-        )
-
-
-async def test_a_thousand_knowledge_bases_do_not_see_each_other(services, owner, new_kbs, fill, sql):
-    kb_ids = new_kbs(1000)
-    fill(*kb_ids, n=3)
-
-    for kb_id in kb_ids[::100]:
-        found = await nearest(services, kb_id, owner.user["id"])
-        assert {passage.content for passage in found} == {f"chunk {n} of {kb_id}" for n in (1, 2, 3)}
-
-
-@pytest.mark.timeout(300)
-async def test_a_small_knowledge_base_beside_a_large_one_gets_full_lists(
-    services, owner, new_kbs, fill, sql, database
-):
-    kb_ids = new_kbs(64)
-    partition = "SELECT id FROM knowledge_bases WHERE satisfies_hash_partition('chunks'::regclass, 16, 3, id)"
-    together = [row[0] for row in sql(f"{partition} ORDER BY id") if row[0] in kb_ids]
-    large, middle, small, *_ = together
-    [(index,)] = sql("SELECT pg_get_indexdef('idx_chunks_embedding_m1'::regclass)")
-    sql("DROP INDEX idx_chunks_embedding_m1")  # quicker to make at once than row by row
-    fill(large, n=20_000)
-    fill(middle, n=1500)
-    fill(small, n=CANDIDATES)
-    sql(index.replace(" ON ONLY ", " ON "))
-
-    for analysed in (False, True):  # as right after an import, and later
-        if analysed:
-            sql("ANALYZE chunks")
-        for kb_id in (small, middle, large):
-            found = await nearest(services, kb_id, owner.user["id"])
-            assert len(found) == 50
-            assert all(passage.content.endswith(f" of {kb_id}") for passage in found)
-            # An index that is asked again and again for more gives what it finds in no strict order.
-            by_rank = sorted(found, key=lambda passage: passage.scores.rank_by_meaning)
-            similarities = [passage.scores.similarity for passage in by_rank]
-            assert similarities == sorted(similarities, reverse=True)
-
-        exact = sql(
-            """SELECT id FROM chunks WHERE kb_id = %s
-               ORDER BY embedding::halfvec(384) <=> %s::halfvec(384) LIMIT 10""",
-            small,
-            search.vector_literal(random_vector(1)),
-        )
-        found = await nearest(services, small, owner.user["id"], limit=10)
-        assert [passage.chunk_id for passage in found] == [row[0] for row in exact]
-
-    [(partition,)] = sql("SELECT DISTINCT tableoid::regclass::text FROM chunks WHERE kb_id = %s", large)
-    assert f"Index Scan using {partition}_embedding_idx on {partition}" in await plan(services, large)
-
-
-async def plan(services, kb_id: int) -> str:
-    """How the database would search, over a connection as the application opens it."""
-    statement = str(search._statement(1, DIMENSIONS)).replace("%", "%%")
-    for name in ("kb_id", "vector", "words", "candidates", "weight", "limit"):
-        statement = statement.replace(f":{name}", f"%({name})s")
-    values = {
-        "kb_id": kb_id,
-        "vector": search.vector_literal(random_vector(1)),
-        "words": "chunk",
-        "candidates": CANDIDATES,
-        "weight": 0.5,
-        "limit": 8,
-    }
-    async with services.engine.connect() as connection:
-        raw = (await connection.get_raw_connection()).driver_connection
-        cursor = await raw.execute(f"EXPLAIN {statement}".encode(), values)
-        text = "\n".join(row[0] for row in await cursor.fetchall())
-    return re.sub(r" on (chunks_p\d+) chunks(_\d+)?", r" on \1", text)

@@ -16,8 +16,9 @@ from rag_app.ui.chat.state import ChatState, CitationState, until_loaded
 from rag_app.ui.chat.view import FOR_VISITORS, UNANSWERED
 from rag_app.ui.dashboard.conversations.state import ConversationsState, ConversationState
 from rag_app.ui.dashboard.preview.state import PreviewState
+from rag_app.ui.dashboard.semantic_search.reasons import ordinal
 from rag_app.ui.dashboard.semantic_search.state import SearchState
-from rag_app.ui.dashboard.semantic_search.view import marked, ordinal
+from rag_app.ui.dashboard.semantic_search.view import marked
 from rag_app.ui.dashboard.sharing.state import ShareState
 from rag_app.ui.shared_chat.state import VisitState
 

@@ -15,6 +15,7 @@ from rag_app.ui.dashboard.conversations.page import conversations_page
 from rag_app.ui.dashboard.conversations.reader import conversation_page
 from rag_app.ui.dashboard.preview.page import preview_page
 from rag_app.ui.dashboard.semantic_search.page import search_page
+from rag_app.ui.dashboard.settings.page import settings_page
 from rag_app.ui.feedback import notices
 from rag_app.ui.landing.page import landing_page
 from rag_app.ui.public import not_found_page
@@ -94,6 +95,7 @@ PAGES = {
     "conversations": conversations_page,
     "conversation": conversation_page,
     "search": search_page,
+    "settings": settings_page,
     "dashboard": lambda: shell.shell("Text", active=routes.SETTINGS, user_name="Ada"),
 }
 

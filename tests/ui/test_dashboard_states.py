@@ -376,16 +376,17 @@ async def test_document_shows_text_then_chunks(owner, open_tab, read_document):
     assert "Twenty-five days" in state.chunks[0].content
 
 
-async def test_link_to_a_chunk_opens_it(owner, open_tab, read_document):
+@pytest.mark.parametrize(("parameter", "how"), [("chunk", "Cited"), ("found", "Found")])
+async def test_link_to_a_chunk_opens_it(owner, open_tab, read_document, parameter, how):
     kb_id, document_id = read_document
     tab = open_tab(owner)
     state = await document_tab(tab, document_id, kb_id=kb_id)
     await happens(DocumentState.open_tab.fn(state, "chunks"))
     chunk_id = state.chunks[-1].id
 
-    state = await document_tab(tab, document_id, kb_id=kb_id, query=f"&chunk={chunk_id}")
+    state = await document_tab(tab, document_id, kb_id=kb_id, query=f"&{parameter}={chunk_id}")
 
-    assert state.tab == "chunks"
+    assert (state.tab, state.wanted_as) == ("chunks", how)
     assert [chunk.id for chunk in state.chunks if chunk.is_wanted] == [chunk_id]
 
 

@@ -13,9 +13,11 @@ from rag_app.api.paging import Cursor, Limit, before_id, next_cursor
 from rag_app.api.routes.knowledge_bases import KbId
 from rag_app.api.schemas import (
     ChangeChunkBody,
+    ChangeDocumentBody,
     ChunkOut,
     DocumentContentsOut,
     DocumentOut,
+    FacetsOut,
     JobOut,
     ListOut,
     RefusedFile,
@@ -93,6 +95,7 @@ async def list_documents(
     limit: Limit = 50,
     status: DocumentStatus | None = None,
     name: Annotated[str | None, Query(max_length=200)] = None,
+    tag: Annotated[str | None, Query(max_length=100)] = None,
 ) -> ListOut[DocumentOut]:
     """Documents with how far they are, newest first."""
     found = await services().documents.list_of(
@@ -102,8 +105,15 @@ async def list_documents(
         limit=limit,
         status=status,
         name=name.replace("\x00", "") if name else None,
+        tag=tag.replace("\x00", "") if tag else None,
     )
     return ListOut(items=[DocumentOut.of(d) for d in found], next_cursor=next_cursor(found, limit))
+
+
+@router.get("/documents/facets")
+async def facets(kb_id: KbId, sign_in: SignedIn) -> FacetsOut:
+    """What the documents that can be searched may be filtered by, each with how many have it."""
+    return FacetsOut.of(await services().documents.facets(kb_id, owner_id=sign_in.user.id))
 
 
 @router.get("/documents/{document_id}")
@@ -111,6 +121,17 @@ async def get_document(kb_id: KbId, document_id: DocumentId, sign_in: SignedIn) 
     """A document with its extracted text by page and its chunks."""
     contents = await services().documents.contents(kb_id, document_id, owner_id=sign_in.user.id)
     return DocumentContentsOut.with_contents(*contents)
+
+
+@router.put("/documents/{document_id}")
+async def change_document(
+    kb_id: KbId, document_id: DocumentId, body: ChangeDocumentBody, sign_in: SignedIn
+) -> DocumentOut:
+    """Give a document these tags: at most 20 of 40 characters, each once whatever its case."""
+    changed = await services().documents.set_tags(
+        kb_id, document_id, owner_id=sign_in.user.id, tags=body.tags
+    )
+    return DocumentOut.of(changed)
 
 
 @router.get("/documents/{document_id}/original")
@@ -190,6 +211,13 @@ async def cancel(kb_id: KbId, job_id: JobId, sign_in: SignedIn) -> JobOut:
 
 @router.post("/knowledge/search")
 async def search(kb_id: KbId, body: SearchBody, sign_in: SignedIn) -> SearchOut:
-    """The passages that best match a query, with explained scores and the time of each stage."""
-    found = await services().retrieval.search(kb_id, body.query, owner_id=sign_in.user.id, limit=body.limit)
+    """The passages that best match a query, with explained scores and the time of each step."""
+    found = await services().retrieval.search(
+        kb_id,
+        body.query,
+        owner_id=sign_in.user.id,
+        limit=body.limit,
+        filters=body.filters.filters(),
+        overrides=body.config,
+    )
     return SearchOut.of(found)

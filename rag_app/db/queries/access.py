@@ -1,4 +1,8 @@
-"""Who may use which knowledge base: the one place where a `KbScope` is made."""
+"""Who may use which knowledge base: the one place where a `KbScope` is made.
+
+Letting somebody in also opens the knowledge base for the transaction: row-level security shows the
+chunks, vectors and words of no other one, even to a query that forgets to ask for one.
+"""
 
 import sqlalchemy as sa
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -9,6 +13,10 @@ from rag_app.errors import NotFound
 
 MAX_INT32 = 2**31 - 1
 
+
+ENTER = "SELECT set_config('rag.kb_id', %(kb_id)s::text, true)"
+"""What opens a knowledge base for a transaction, for who talks to the driver itself."""
+_OPENED = "set_config('rag.kb_id', CAST({} AS text), true)"
 
 # Keeps a knowledge base from being deleted until the transaction ends; readers and writers go on.
 _HOLD = "FOR KEY SHARE"
@@ -25,7 +33,8 @@ async def owned(session: AsyncSession, *, kb_id: int, owner_id: int, hold: bool 
     found = await run(
         session,
         sa.text(f"""
-            SELECT id FROM knowledge_bases WHERE id = :kb_id AND user_id = :owner_id {_HOLD if hold else ""}
+            SELECT {_OPENED.format("id")} FROM knowledge_bases
+            WHERE id = :kb_id AND user_id = :owner_id {_HOLD if hold else ""}
         """),
         params={"kb_id": kb_id, "owner_id": owner_id},
     )
@@ -42,8 +51,8 @@ async def shared(session: AsyncSession, *, slug: str) -> tuple[KbScope, int]:
     """
     found = await run(
         session,
-        sa.text("""
-            SELECT kb.id, kb.user_id, l.id AS link_id
+        sa.text(f"""
+            SELECT kb.id, kb.user_id, l.id AS link_id, {_OPENED.format("kb.id")}
             FROM share_links l JOIN knowledge_bases kb ON kb.id = l.kb_id
             JOIN users u ON u.id = kb.user_id
             WHERE l.slug = :slug AND l.is_active AND kb.is_public AND kb.is_active AND u.is_active
@@ -60,11 +69,16 @@ async def for_job(session: AsyncSession, *, kb_id: int) -> KbScope | None:
     """Let a worker do a queued job, and hold its knowledge base; None when that is gone meanwhile."""
     found = await run(
         session,
-        sa.text(f"SELECT user_id FROM knowledge_bases WHERE id = :kb_id {_HOLD}"),
+        sa.text(f"SELECT user_id, {_OPENED.format('id')} FROM knowledge_bases WHERE id = :kb_id {_HOLD}"),
         params={"kb_id": kb_id},
     )
     row = found.first()
     return None if row is None else KbScope(kb_id, row.user_id)
+
+
+async def enter(session: AsyncSession, scope: KbScope) -> None:
+    """Open a knowledge base that was let in earlier for a transaction of its own."""
+    await run(session, sa.text(f"SELECT {_OPENED.format(':kb_id')}"), params={"kb_id": scope.kb_id})
 
 
 async def hold(session: AsyncSession, scope: KbScope) -> None:

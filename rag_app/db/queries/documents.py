@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from rag_app.db.engine import driver_connection
-from rag_app.db.queries.search import forget_words, index_words, vector_literal
+from rag_app.db.queries import word_index
+from rag_app.db.queries.search import vector_literal
+from rag_app.db.queries.word_index import ChunkWords
 from rag_app.db.statements import run
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
 from rag_app.domain.knowledge_bases import Document, Job, KbScope, PagePart, StoredChunk, StoredPage
 from rag_app.errors import NotFound
+
+ROWS_AT_ONCE = 1000
 
 _DOCUMENT = """
 SELECT d.*, j.id AS job_id, j.status AS job_status, j.stage, j.progress_percentage, j.chunks_total,
@@ -64,6 +68,7 @@ def _document(row: Any) -> Document:
         created_at=row.created_at,
         ready_at=row.ready_at,
         job=job,
+        tags=tuple(row.tags),
     )
 
 
@@ -124,8 +129,12 @@ async def page_of(
     limit: int,
     status: str | None = None,
     name: str | None = None,
+    tag: str | None = None,
 ) -> list[Document]:
-    """Documents, newest first, older than the id `before`; `name` filters by part of the name."""
+    """Documents, newest first, older than the id `before`.
+
+    `name` filters by part of the name, `tag` by one tag in any case.
+    """
     found = await run(
         session,
         sa.text(f"""
@@ -135,11 +144,38 @@ async def page_of(
                  CASE WHEN :status = 'working' THEN d.status IN ('received', 'parsing', 'embedding')
                       ELSE d.status::text = :status END)
             AND (CAST(:name AS text) IS NULL OR strpos(lower(d.name), lower(:name)) > 0)
+            AND (CAST(:tag AS text) IS NULL OR
+                 EXISTS (SELECT 1 FROM unnest(d.tags) AS tag WHERE lower(tag) = lower(:tag)))
             ORDER BY d.id DESC LIMIT :limit
         """),
-        params={"kb_id": scope.kb_id, "before": before, "status": status, "name": name, "limit": limit},
+        params={
+            "kb_id": scope.kb_id,
+            "before": before,
+            "status": status,
+            "name": name,
+            "tag": tag,
+            "limit": limit,
+        },
     )
     return [_document(row) for row in found]
+
+
+async def set_tags(session: AsyncSession, scope: KbScope, *, document_id: int, tags: Sequence[str]) -> None:
+    """Put tags in the place of those a document has.
+
+    Raises:
+        NotFound: it is not in this knowledge base.
+    """
+    found = await run(
+        session,
+        sa.text("""
+            UPDATE documents SET tags = CAST(:tags AS text[]) WHERE kb_id = :kb_id AND id = :document_id
+            RETURNING id
+        """),
+        params={"kb_id": scope.kb_id, "document_id": document_id, "tags": list(tags)},
+    )
+    if found.first() is None:
+        raise NotFound("document")
 
 
 async def delete(session: AsyncSession, scope: KbScope, *, document_id: int) -> str | None:
@@ -157,12 +193,7 @@ async def delete(session: AsyncSession, scope: KbScope, *, document_id: int) -> 
     row = locked.first()
     if row is None:
         raise NotFound("document")
-    await forget_words(session, scope, document_id=document_id)
-    await run(
-        session,
-        sa.text("DELETE FROM chunks WHERE kb_id = :kb_id AND document_id = :document_id"),
-        params=params,
-    )
+    await _delete_chunks(session, scope, document_id=document_id)
     await run(
         session, sa.text("DELETE FROM documents WHERE kb_id = :kb_id AND id = :document_id"), params=params
     )
@@ -231,6 +262,33 @@ async def chunks(
     return [StoredChunk(**row._mapping) for row in found]
 
 
+async def ready_ones(session: AsyncSession, scope: KbScope) -> list[tuple[int, str]]:
+    """Ids and languages of the documents that can be searched, oldest first."""
+    found = await run(
+        session,
+        sa.text(
+            "SELECT id, language FROM documents WHERE kb_id = :kb_id AND ready_at IS NOT NULL ORDER BY id"
+        ),
+        params={"kb_id": scope.kb_id},
+    )
+    return [(row.id, row.language) for row in found]
+
+
+async def chunk_words(
+    session: AsyncSession, scope: KbScope, *, document_id: int
+) -> list[tuple[int, str, str]]:
+    """Ordinal, heading and content of a document's enabled chunks, in order of ordinal."""
+    found = await run(
+        session,
+        sa.text("""
+            SELECT ordinal, heading, content FROM chunks
+            WHERE kb_id = :kb_id AND document_id = :document_id AND enabled ORDER BY ordinal
+        """),
+        params={"kb_id": scope.kb_id, "document_id": document_id},
+    )
+    return [(row.ordinal, row.heading, row.content) for row in found]
+
+
 async def chunk(session: AsyncSession, scope: KbScope, *, chunk_id: int) -> StoredChunk:
     """One chunk.
 
@@ -248,39 +306,98 @@ async def chunk(session: AsyncSession, scope: KbScope, *, chunk_id: int) -> Stor
     return StoredChunk(**row._mapping)
 
 
-async def change_chunk(
+async def switch_chunk(
+    session: AsyncSession, scope: KbScope, *, chunk_id: int, enabled: bool, words: str
+) -> None:
+    """Let a chunk be found or not, by what it means and by its words."""
+    await word_index.lock(session, scope)
+    chunk = await _chunk_to_index(session, scope, chunk_id=chunk_id)
+    if chunk.enabled == enabled:
+        return
+    about = {"document_id": chunk.document_id, "language": chunk.language}
+    if enabled:
+        await _move_chunk(session, scope, chunk_id=chunk_id, words=words)
+    else:
+        await word_index.remove(session, scope, chunks=[ChunkWords(chunk.ordinal, words)], **about)
+    for statement in (
+        "UPDATE chunks SET enabled = :enabled WHERE kb_id = :kb_id AND id = :chunk_id",
+        # Outside the index until the worker adds it: a row of the index cannot be changed in place.
+        """UPDATE chunk_embeddings e SET enabled = :enabled, indexed = false FROM chunks c
+           WHERE e.kb_id = :kb_id AND c.kb_id = :kb_id AND c.id = :chunk_id AND e.ordinal = c.ordinal""",
+    ):
+        params = {"kb_id": scope.kb_id, "chunk_id": chunk_id, "enabled": enabled}
+        await run(session, sa.text(statement), params=params)
+
+
+async def rewrite_chunk(
     session: AsyncSession,
     scope: KbScope,
     *,
     chunk_id: int,
-    enabled: bool | None = None,
-    content: str | None = None,
-    content_hash: bytes | None = None,
-    n_tokens: int | None = None,
-    vector: NDArray[np.float32] | None = None,
+    content: str,
+    content_hash: bytes,
+    n_tokens: int,
+    model_id: int,
+    vector: NDArray[np.float32],
+    codes: bytes | None,
+    old_words: str,
+    new_words: str,
 ) -> None:
-    """Switch a chunk on or off, or give it new text with the vector of that text."""
+    """Give a chunk new text, with vector and words of that text; vectors of other models go."""
+    await word_index.lock(session, scope)
+    chunk = await _chunk_to_index(session, scope, chunk_id=chunk_id)
+    about = {"document_id": chunk.document_id, "language": chunk.language}
+    params: dict[str, Any] = {"kb_id": scope.kb_id, "chunk_id": chunk_id, "ordinal": chunk.ordinal}
+    for table in ("chunk_embeddings", "chunk_codes"):
+        statement = f"DELETE FROM {table} WHERE kb_id = :kb_id AND ordinal = :ordinal"
+        await run(session, sa.text(statement), params=params)
     await run(
         session,
         sa.text("""
-            UPDATE chunks SET enabled = coalesce(:enabled, enabled), content = coalesce(:content, content),
-              content_hash = coalesce(:content_hash, content_hash), n_tokens = coalesce(:n_tokens, n_tokens),
-              edited = edited OR CAST(:content AS text) IS NOT NULL,
-              embedding = coalesce(CAST(:vector AS halfvec), embedding)
+            UPDATE chunks SET content = :content, content_hash = :content_hash, n_tokens = :n_tokens,
+              edited = true
             WHERE kb_id = :kb_id AND id = :chunk_id
-        """).bindparams(
-            sa.bindparam("enabled", type_=sa.Boolean), sa.bindparam("n_tokens", type_=sa.Integer)
-        ),
-        params={
-            "kb_id": scope.kb_id,
-            "chunk_id": chunk_id,
-            "enabled": enabled,
-            "content": content,
-            "content_hash": content_hash,
-            "n_tokens": n_tokens,
-            "vector": None if vector is None else vector_literal(vector),
-        },
+        """),
+        params=params | {"content": content, "content_hash": content_hash, "n_tokens": n_tokens},
     )
+    ordinal = chunk.ordinal
+    if chunk.enabled:
+        await word_index.remove(session, scope, chunks=[ChunkWords(ordinal, old_words)], **about)
+        ordinal = await _move_chunk(session, scope, chunk_id=chunk_id, words=new_words)
+    vectors = [(ordinal, vector_literal(vector), chunk.enabled, codes)]
+    await add_vectors(session, scope, model_id=model_id, vectors=vectors)
+
+
+async def _chunk_to_index(session: AsyncSession, scope: KbScope, *, chunk_id: int) -> Any:
+    """A chunk's place in the indexes. Raises NotFound."""
+    found = await run(
+        session,
+        sa.text("""
+            SELECT c.ordinal, c.enabled, c.document_id, d.language FROM chunks c
+            JOIN documents d ON d.id = c.document_id WHERE c.kb_id = :kb_id AND c.id = :chunk_id
+        """),
+        params={"kb_id": scope.kb_id, "chunk_id": chunk_id},
+    )
+    row = found.first()
+    if row is None:
+        raise NotFound("chunk")
+    return row
+
+
+async def _move_chunk(session: AsyncSession, scope: KbScope, *, chunk_id: int, words: str) -> int:
+    """Give a chunk a new ordinal, and index its words under it: the postings of the old one stay a gap."""
+    chunk = await _chunk_to_index(session, scope, chunk_id=chunk_id)
+    ordinal = await word_index.take_ordinals(session, scope, document_id=chunk.document_id, n=1)
+    params = {"kb_id": scope.kb_id, "chunk_id": chunk_id, "old": chunk.ordinal, "new": ordinal}
+    for statement in (
+        "UPDATE chunks SET ordinal = :new WHERE kb_id = :kb_id AND id = :chunk_id",
+        "UPDATE chunk_embeddings SET ordinal = :new, indexed = false WHERE kb_id = :kb_id AND ordinal = :old",
+        "UPDATE chunk_codes SET ordinal = :new WHERE kb_id = :kb_id AND ordinal = :old",
+    ):
+        await run(session, sa.text(statement), params=params)
+    about = {"document_id": chunk.document_id, "language": chunk.language}
+    await word_index.add(session, scope, chunks=[ChunkWords(ordinal, words)], **about)
+    return ordinal
 
 
 async def lock(session: AsyncSession, scope: KbScope, *, document_id: int) -> bool:
@@ -313,23 +430,42 @@ async def set_status(
     )
 
 
+@dataclass(frozen=True)
+class KnownVector:
+    """A vector as pgvector writes it, with what a reranker stores beside it."""
+
+    vector: str
+    codes: bytes | None = None
+
+
 async def known_embeddings(
-    session: AsyncSession, scope: KbScope, *, document_id: int, model_id: int
-) -> dict[bytes, str]:
-    """Vectors this document has already been given, by hash of the text; as pgvector writes them."""
+    session: AsyncSession, scope: KbScope, *, document_id: int, model_id: int, hashes: Sequence[bytes]
+) -> dict[bytes, KnownVector]:
+    """Vectors that texts have been given before, by hash of the text, in this knowledge base."""
     found = await run(
         session,
         sa.text("""
-            SELECT content_hash, embedding::text AS embedding FROM chunks
-              WHERE kb_id = :kb_id AND document_id = :document_id AND model_id = :model_id
+            SELECT DISTINCT ON (c.content_hash) c.content_hash, e.embedding::text AS embedding, k.codes
+              FROM chunks c
+              JOIN chunk_embeddings e ON e.kb_id = :kb_id AND e.model_id = :model_id AND e.ordinal = c.ordinal
+              LEFT JOIN chunk_codes k ON k.kb_id = :kb_id AND k.model_id = :model_id AND k.ordinal = c.ordinal
+              WHERE c.kb_id = :kb_id AND c.content_hash = ANY (:hashes)
             UNION ALL
-            SELECT p.content_hash, p.embedding::text FROM pending_embeddings p
+            SELECT p.content_hash, p.embedding::text, p.codes FROM pending_embeddings p
               JOIN documents d ON d.id = p.document_id
               WHERE d.kb_id = :kb_id AND p.document_id = :document_id AND p.model_id = :model_id
         """),
-        params={"kb_id": scope.kb_id, "document_id": document_id, "model_id": model_id},
+        params={
+            "kb_id": scope.kb_id,
+            "document_id": document_id,
+            "model_id": model_id,
+            "hashes": list(hashes),
+        },
     )
-    return {bytes(row.content_hash): row.embedding for row in found}
+    return {
+        bytes(row.content_hash): KnownVector(row.embedding, None if row.codes is None else bytes(row.codes))
+        for row in found
+    }
 
 
 async def keep_embeddings(
@@ -338,15 +474,17 @@ async def keep_embeddings(
     *,
     document_id: int,
     model_id: int,
-    vectors: dict[bytes, str],
+    vectors: dict[bytes, KnownVector],
 ) -> None:
     """Keep a finished batch, so that a crash does not cost it again; nothing for a deleted document."""
     await run(
         session,
         sa.text("""
-            INSERT INTO pending_embeddings (document_id, model_id, content_hash, embedding)
-            SELECT d.id, :model_id, v.hash, v.vector::halfvec
-            FROM documents d, unnest(CAST(:hashes AS bytea[]), CAST(:vectors AS text[])) AS v(hash, vector)
+            INSERT INTO pending_embeddings (document_id, model_id, content_hash, embedding, codes)
+            SELECT d.id, :model_id, v.hash, v.vector::halfvec, v.codes
+            FROM documents d,
+              unnest(CAST(:hashes AS bytea[]), CAST(:vectors AS text[]), CAST(:codes AS bytea[]))
+                AS v(hash, vector, codes)
             WHERE d.id = :document_id AND d.kb_id = :kb_id
             FOR KEY SHARE OF d
             ON CONFLICT DO NOTHING
@@ -356,7 +494,8 @@ async def keep_embeddings(
             "document_id": document_id,
             "model_id": model_id,
             "hashes": list(vectors.keys()),
-            "vectors": list(vectors.values()),
+            "vectors": [known.vector for known in vectors.values()],
+            "codes": [known.codes for known in vectors.values()],
         },
     )
 
@@ -369,6 +508,7 @@ class NewChunk:
     content_hash: bytes
     vector: str
     words: str
+    codes: bytes | None = None
 
 
 async def swap_contents(
@@ -388,16 +528,19 @@ async def swap_contents(
     params = {"kb_id": scope.kb_id, "document_id": document_id}
     # A book of a hundred thousand chunks takes minutes to index; the limit is for what people wait for.
     await run(session, sa.text("SET LOCAL statement_timeout = 0"))
+    await _delete_chunks(session, scope, document_id=document_id)
     for statement in (
-        "DELETE FROM chunks WHERE kb_id = :kb_id AND document_id = :document_id",
         "DELETE FROM document_pages WHERE document_id = :document_id",
         "DELETE FROM pending_embeddings WHERE document_id = :document_id",
     ):
         await run(session, sa.text(statement), params=params)
-    ids = await _copy_chunks(session, scope, document_id=document_id, model_id=model_id, chunks=new_chunks)
     await _copy_pages(session, document_id=document_id, parsed=parsed)
-    texts = [(chunk_id, item.words) for chunk_id, item in zip(ids, new_chunks, strict=True)]
-    await index_words(session, scope, document_id=document_id, language=language, texts=texts)
+    first = await word_index.take_ordinals(session, scope, document_id=document_id, n=len(new_chunks))
+    await _insert_chunks(session, scope, document_id=document_id, first_ordinal=first, chunks=new_chunks)
+    vectors = [(first + at, item.vector, True, item.codes) for at, item in enumerate(new_chunks)]
+    await add_vectors(session, scope, model_id=model_id, vectors=vectors)
+    words = [ChunkWords(first + at, item.words) for at, item in enumerate(new_chunks)]
+    await word_index.add(session, scope, document_id=document_id, language=language, chunks=words)
     await run(
         session,
         sa.text("""
@@ -418,40 +561,94 @@ async def swap_contents(
     )
 
 
-async def _copy_chunks(
-    session: AsyncSession, scope: KbScope, *, document_id: int, model_id: int, chunks: Sequence[NewChunk]
-) -> list[int]:
-    taken = await run(
+async def _delete_chunks(session: AsyncSession, scope: KbScope, *, document_id: int) -> None:
+    """Delete a document's chunks with vectors and words, and lock the word index."""
+    params = {"kb_id": scope.kb_id, "document_id": document_id}
+    for table in ("chunk_embeddings", "chunk_codes"):
+        await run(
+            session,
+            sa.text(f"""
+                DELETE FROM {table} gone USING document_ordinals o
+                WHERE o.kb_id = :kb_id AND o.document_id = :document_id AND gone.kb_id = :kb_id
+                  AND gone.ordinal >= o.first_ordinal AND gone.ordinal < o.first_ordinal + o.n_chunks
+            """),
+            params=params,
+        )
+    await run(
         session,
-        sa.text("SELECT nextval('chunks_id_seq') AS id FROM generate_series(1, :n)"),
-        params={"n": len(chunks)},
+        sa.text("DELETE FROM chunks WHERE kb_id = :kb_id AND document_id = :document_id"),
+        params=params,
     )
-    ids = [row.id for row in taken]
-    connection = await driver_connection(session)
-    columns = (
-        "kb_id, id, document_id, position, model_id, content, heading, page_first, page_last, "
-        "char_start, char_end, n_tokens, content_hash, embedding"
+    await word_index.forget(session, scope, document_id=document_id)
+
+
+async def _insert_chunks(
+    session: AsyncSession,
+    scope: KbScope,
+    *,
+    document_id: int,
+    first_ordinal: int,
+    chunks: Sequence[NewChunk],
+) -> None:
+    rows = [
+        {
+            "ordinal": first_ordinal + position,
+            "position": position,
+            "content": item.draft.content,
+            "heading": " › ".join(item.draft.heading_path),
+            "page_first": item.draft.page_first,
+            "page_last": item.draft.page_last,
+            "char_start": item.draft.char_start,
+            "char_end": item.draft.char_end,
+            "n_tokens": item.draft.n_tokens,
+            "content_hash": item.content_hash,
+        }
+        for position, item in enumerate(chunks)
+    ]
+    types = (
+        "ordinal int, position int, content text, heading text, page_first int, page_last int, "
+        "char_start int, char_end int, n_tokens int, content_hash bytea"
     )
-    async with connection.cursor() as cursor, cursor.copy(f"COPY chunks ({columns}) FROM STDIN") as copy:
-        for position, (chunk_id, item) in enumerate(zip(ids, chunks, strict=True)):
-            draft = item.draft
-            await copy.write_row((
-                scope.kb_id,
-                chunk_id,
-                document_id,
-                position,
-                model_id,
-                draft.content,
-                " › ".join(draft.heading_path),
-                draft.page_first,
-                draft.page_last,
-                draft.char_start,
-                draft.char_end,
-                draft.n_tokens,
-                item.content_hash,
-                item.vector,
-            ))  # fmt: skip
-    return ids
+    await _insert_rows(session, "chunks", types, rows, {"kb_id": scope.kb_id, "document_id": document_id})
+
+
+async def add_vectors(
+    session: AsyncSession,
+    scope: KbScope,
+    *,
+    model_id: int,
+    vectors: Sequence[tuple[int, str, bool, bytes | None]],
+) -> None:
+    """Store vectors of one model as (ordinal, vector, enabled, codes); searched at once, indexed later."""
+    constants = {"kb_id": scope.kb_id, "model_id": model_id}
+    rows = [{"ordinal": n, "embedding": vector, "enabled": enabled} for n, vector, enabled, _ in vectors]
+    await _insert_rows(
+        session, "chunk_embeddings", "ordinal int, embedding halfvec, enabled boolean", rows, constants
+    )
+    rows = [{"ordinal": n, "codes": codes} for n, _, _, codes in vectors if codes is not None]
+    await _insert_rows(session, "chunk_codes", "ordinal int, codes bytea", rows, constants)
+
+
+async def _insert_rows(
+    session: AsyncSession,
+    table: str,
+    types: str,
+    rows: Sequence[dict[str, Any]],
+    constants: dict[str, Any],
+) -> None:
+    """Insert many rows, a thousand a statement: COPY does not exist behind row-level security."""
+    typed = [column.split() for column in types.split(", ")]
+    names = ", ".join(name for name, _ in typed)
+    arrays = ", ".join(f"CAST(:{name} AS {kind if kind != 'halfvec' else 'text'}[])" for name, kind in typed)
+    values = ", ".join(f"CAST({name} AS {kind})" if kind == "halfvec" else name for name, kind in typed)
+    statement = sa.text(f"""
+        INSERT INTO {table} ({", ".join(constants)}, {names})
+        SELECT {", ".join(f":{name}" for name in constants)}, {values} FROM unnest({arrays}) AS new({names})
+    """)
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = rows[start : start + ROWS_AT_ONCE]
+        columns = {name: [row[name] for row in part] for name, _ in typed}
+        await run(session, statement, params=constants | columns)
 
 
 async def _copy_pages(session: AsyncSession, *, document_id: int, parsed: ParsedDocument) -> None:

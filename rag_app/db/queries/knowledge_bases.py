@@ -1,26 +1,31 @@
 """Knowledge bases and their public links."""
 
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from rag_app.db.statements import run
 from rag_app.db.tables import KnowledgeBaseRow
 from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase, ShareLink
+from rag_app.domain.rag_config import RagConfig
 from rag_app.errors import NotFound
 
 SLUG_BYTES = 16  # 128 bit
+OWN_COLUMNS = {"semantic_search_threshold", "semantic_search_max_results"}  # the other knobs are JSON
 
 _COUNTED = """
-SELECT kb.*, m.name AS embedding_model,
+SELECT kb.*, m.name AS embedding_model, coalesce(s.has_indexed_vectors, false) AS has_indexed_vectors,
        coalesce(d.n_documents, 0) AS n_documents, coalesce(d.n_ready, 0) AS n_ready,
        coalesce(d.n_failed, 0) AS n_failed, coalesce(d.n_working, 0) AS n_working,
        coalesce(d.n_chunks, 0) AS n_chunks,
        (SELECT count(*) FROM conversations c WHERE c.kb_id = kb.id AND c.end_user_id IS NOT NULL)
          AS n_conversations
 FROM knowledge_bases kb JOIN embedding_models m ON m.id = kb.embedding_model_id
+LEFT JOIN kb_search s ON s.kb_id = kb.id
 LEFT JOIN LATERAL (
   SELECT count(*) AS n_documents, count(*) FILTER (WHERE status = 'ready') AS n_ready,
          count(*) FILTER (WHERE status = 'failed') AS n_failed,
@@ -29,9 +34,11 @@ LEFT JOIN LATERAL (
   FROM documents WHERE kb_id = kb.id) d ON true
 """
 _UNCOUNTED = """
-SELECT kb.*, m.name AS embedding_model, 0 AS n_documents, 0 AS n_ready, 0 AS n_failed, 0 AS n_working,
+SELECT kb.*, m.name AS embedding_model, coalesce(s.has_indexed_vectors, false) AS has_indexed_vectors,
+       0 AS n_documents, 0 AS n_ready, 0 AS n_failed, 0 AS n_working,
        0 AS n_chunks, 0 AS n_conversations
 FROM knowledge_bases kb JOIN embedding_models m ON m.id = kb.embedding_model_id
+LEFT JOIN kb_search s ON s.kb_id = kb.id
 """
 
 
@@ -58,7 +65,22 @@ def _knowledge_base(row: Any) -> KnowledgeBase:
         n_working=row.n_working,
         n_chunks=int(row.n_chunks),
         n_conversations=row.n_conversations,
+        has_indexed_vectors=row.has_indexed_vectors,
+        rag_config=_rag_config(row),
     )
+
+
+def _rag_config(row: Any) -> RagConfig:
+    """The configuration as stored; a value that is unknown or out of bounds today gives way to the default."""
+    stored = row.rag_config if isinstance(row.rag_config, Mapping) else {}
+    values = {name: stored[name] for name in RagConfig.model_fields if name in stored}
+    values["semantic_search_threshold"] = float(row.semantic_search_threshold)
+    values["semantic_search_max_results"] = row.semantic_search_max_results
+    try:
+        return RagConfig.model_validate(values)
+    except ValidationError as error:
+        unfit = {str(each["loc"][0]) for each in error.errors()}
+        return RagConfig.model_validate({name: values[name] for name in values.keys() - unfit})
 
 
 async def insert(session: AsyncSession, *, owner_id: int, embedding_model: str, **columns: Any) -> int:
@@ -142,6 +164,17 @@ async def update(session: AsyncSession, scope: KbScope, **columns: Any) -> None:
     )
 
 
+async def set_rag_config(session: AsyncSession, scope: KbScope, config: RagConfig) -> None:
+    """Keep how it is searched; of the knobs in JSON only those that are not as recommended.
+
+    What nobody has set so follows our recommendation when it changes.
+    """
+    own = config.model_dump(include=OWN_COLUMNS)
+    await update(
+        session, scope, rag_config=config.model_dump(exclude=OWN_COLUMNS, exclude_defaults=True), **own
+    )
+
+
 async def delete(session: AsyncSession, scope: KbScope) -> list[str]:
     """Delete a knowledge base with all it holds; returns the hashes of files nobody needs any more."""
     params = {"kb_id": scope.kb_id}
@@ -158,6 +191,8 @@ async def delete(session: AsyncSession, scope: KbScope) -> list[str]:
         # First, for it waits until an ingestion that is about to commit has added its chunks.
         "DELETE FROM knowledge_bases WHERE id = :kb_id",
         "DELETE FROM chunks WHERE kb_id = :kb_id",
+        "DELETE FROM chunk_embeddings WHERE kb_id = :kb_id",
+        "DELETE FROM chunk_codes WHERE kb_id = :kb_id",
         "DELETE FROM chunk_postings WHERE kb_id = :kb_id",
     ):
         await run(session, sa.text(statement), params=params)

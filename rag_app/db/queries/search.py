@@ -1,29 +1,76 @@
-"""Hybrid search in one statement.
+"""The two rankings of a knowledge base in one round trip, and the passages in another.
 
-    question ─┬─ nearest 100 chunks by meaning (HNSW) ──┐
-              └─ best 100 by words (exact BM25) ────────┴─ min–max, weighted sum, best few
+    question ─┬─ nearest chunks: index for large knowledge bases, all vectors for small ones ──┐
+              └─ postings of the question's words, whole and packed ───────────────────────────┴─ one round trip
 
-BM25 with k1 = 1.2, b = 0.75 and the +1 inside the logarithm that keeps weights positive, as Lucene
-computes it. Source: Robertson & Zaragoza 2009, https://doi.org/10.1561/1500000019
-Min–max weighted fusion won 31 of 32 comparisons with reciprocal rank fusion on our question sets
-(docs/decisions/0003-weighted-fusion.md).
+Every statement is limited to one knowledge base twice: by its own condition, and by row-level security
+(`rag.kb_id`), which holds even where a condition is forgotten.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, LiteralString
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
+from psycopg import AsyncConnection
+from psycopg.types.multirange import Multirange
+from psycopg.types.range import Range as PostgresRange
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from rag_app.db.engine import driver_connection
+from rag_app.db.queries.access import ENTER
+from rag_app.db.queries.word_index import FOLDED
 from rag_app.db.statements import run
 from rag_app.domain.knowledge_bases import KbScope
-from rag_app.domain.retrieval import Passage, PassageScores
+from rag_app.domain.retrieval import Filters
+from rag_app.domain.word_index import POSTING, Corpus, Range, Term
 
-CANDIDATES = 100  # of each ranking, the number the fusion was measured with
-MEANING_WEIGHT = 0.5
-WORDS_LOCK = 0x5261  # any number that nobody else locks
+MAX_POSTINGS_BYTES = 64_000_000  # read for one question; a page-long one leaves out its commonest words
+MAX_EXACT = 20_000  # chunks a filter may leave for all of them to be compared
+SIMILAR_WORDS = 3  # taken for one that no document has
+
+
+@dataclass(frozen=True)
+class EmbeddingSpace:
+    """Whose vectors are searched; `is_indexed` where some of them are in the approximate index."""
+
+    model_id: int
+    dimensions: int
+    is_indexed: bool
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the database knows of a question.
+
+    `ordinals` and `similarities` are the nearest chunks, best first; `phrase` holds the terms of the
+    quoted phrases, one group for each language.
+    """
+
+    ordinals: NDArray[np.int64]
+    similarities: NDArray[np.float64]
+    terms: tuple[Term, ...]
+    corpus: Corpus
+    phrase: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class FoundChunk:
+    """A chunk with what a passage needs; `codes` are the reranker's, where they were asked for."""
+
+    ordinal: int
+    chunk_id: int
+    document_id: int
+    document_name: str
+    source: str
+    position: int
+    page: int | None
+    page_last: int | None
+    heading: str
+    content: str
+    codes: bytes | None = None
 
 
 def vector_literal(vector: NDArray[np.float32]) -> str:
@@ -31,195 +78,294 @@ def vector_literal(vector: NDArray[np.float32]) -> str:
     return "[" + ",".join(f"{x:.6g}" for x in vector.tolist()) + "]"
 
 
-def _statement(model_id: int, dimensions: int) -> sa.TextClause:
-    # Model and dimensions are literals: the planner takes a partial expression index only then.
-    vector = f"CAST(:vector AS halfvec({int(dimensions)}))"
-    distance = f"embedding::halfvec({int(dimensions)}) <=> {vector}"
-    return sa.text(f"""
-WITH by_meaning AS MATERIALIZED (
-  -- "+ 0" makes the planner sort: it takes an index scan for ordered, and a repeated one is only roughly so
-  SELECT id, 1 - distance AS similarity, row_number() OVER (ORDER BY distance + 0, id) AS rank
-  FROM (SELECT id, {distance} AS distance FROM chunks
-        WHERE kb_id = :kb_id AND model_id = {int(model_id)} AND enabled
-        ORDER BY {distance} LIMIT :candidates) nearest
-), languages AS MATERIALIZED (
-  SELECT language, n_chunks, n_terms FROM kb_word_stats WHERE kb_id = :kb_id AND n_chunks > 0
-), stats AS MATERIALIZED (
-  SELECT greatest(sum(n_chunks), 1)::float8 AS n,
-         greatest(sum(n_terms), 1)::float8 / greatest(sum(n_chunks), 1)::float8 AS avg_length
-  FROM languages
+# ---- the statements
+
+
+def nearest_statement(space: EmbeddingSpace, *, is_filtered: bool) -> LiteralString:
+    """The nearest chunks by meaning.
+
+    Model and dimensions are literals: the planner takes a partial expression index only then. Vectors
+    outside the index are compared one by one, which for ten thousand takes four milliseconds.
+    """
+    where = f"kb_id = %(kb_id)s AND model_id = {int(space.model_id)} AND enabled"
+    if is_filtered:
+        where += " AND ordinal <@ %(allowed)s::int4multirange"
+    exact = f"""
+      (SELECT ordinal, embedding <=> %(vector)s::halfvec AS distance FROM chunk_embeddings
+       WHERE {where} AND NOT indexed ORDER BY distance, ordinal LIMIT %(limit)s)
+    """
+    typed = f"halfvec({int(space.dimensions)})"
+    distance = f"embedding::{typed} <=> %(vector)s::{typed}"
+    indexed = f"""
+      (SELECT ordinal, {distance} AS distance FROM chunk_embeddings
+       WHERE {where} AND indexed ORDER BY {distance} LIMIT %(limit)s)
+    """
+    branches = f"{indexed} UNION ALL {exact}" if space.is_indexed else exact
+    # "+ 0" makes the planner sort: it takes an index scan for ordered, and a repeated one is only roughly so.
+    return f"""
+      SELECT ordinal, 1 - distance FROM ({branches}) nearest ORDER BY distance + 0, ordinal LIMIT %(limit)s
+    """  # ty: ignore[invalid-explicit-return]
+
+
+# A small part of a large knowledge base: all its vectors are compared, found by their ordinals.
+def nearest_in_ranges_statement(space: EmbeddingSpace) -> LiteralString:
+    """The nearest of the chunks in some ranges of ordinals."""
+    return f"""
+      SELECT ordinal, 1 - distance FROM unnest(%(firsts)s::int[], %(sizes)s::int[]) AS part(first, size)
+      CROSS JOIN LATERAL (
+        SELECT ordinal, embedding <=> %(vector)s::halfvec AS distance FROM chunk_embeddings
+        WHERE kb_id = %(kb_id)s AND model_id = {int(space.model_id)} AND enabled
+          AND ordinal >= part.first AND ordinal < part.first + part.size) near
+      ORDER BY distance, ordinal LIMIT %(limit)s
+    """  # ty: ignore[invalid-explicit-return]
+
+
+# A word counts only if it is a stop word in none of the languages: else the few documents of a second
+# language would be found by every "the" and "die" of the question, for there these are rare.
+WORDS_STATEMENT = f"""
+WITH languages AS MATERIALIZED (
+  SELECT language FROM kb_word_stats WHERE kb_id = %(kb_id)s AND n_chunks > 0
 ), asked AS MATERIALIZED (
-  -- A word counts only if it is a stop word in none of the languages: else the few documents of a second
-  -- language would be found by every "the" and "die" of the question, for there these are rare.
-  SELECT DISTINCT lexeme FROM (
-    SELECT lexeme, count(*) OVER (PARTITION BY position) AS n_languages
-    FROM languages, unnest(to_tsvector(language::regconfig, :words)) AS word(lexeme, positions, weights),
+  SELECT {FOLDED.format("lexeme")} AS lexeme, min(position) AS position FROM (
+    SELECT lexeme, position, count(*) OVER (PARTITION BY position) AS n_languages
+    FROM languages, unnest(to_tsvector(language::regconfig, %(words)s)) AS word(lexeme, positions, weights),
       unnest(positions) AS position) placed
-  WHERE n_languages = (SELECT count(*) FROM languages)
-), postings AS MATERIALIZED (
-  SELECT chunk_ids, frequencies, lengths,
-         sum(cardinality(chunk_ids)) OVER (PARTITION BY lexeme)::float8 AS df
-  FROM chunk_postings
-  WHERE kb_id = :kb_id AND lexeme = ANY (ARRAY(SELECT lexeme FROM asked))
-), weighted AS MATERIALIZED (  -- what does not depend on the chunk is computed once, and all of it as floats
-  SELECT chunk_ids, frequencies, lengths,
-         2.2::float8 * ln(1::float8 + (n - least(df, n) + 0.5::float8) / (df + 0.5::float8)) AS weight,
-         1.2::float8 * 0.75::float8 / avg_length AS per_term
-  FROM postings CROSS JOIN stats
-), by_words AS MATERIALIZED (
-  SELECT id, bm25, row_number() OVER (ORDER BY bm25 DESC, id) AS rank
-  FROM (
-    SELECT u.id, sum(weight * u.tf / (u.tf + 0.3::float8 + per_term * u.length)) AS bm25
-    FROM weighted CROSS JOIN LATERAL unnest(chunk_ids, frequencies, lengths) AS u(id, tf, length)
-    GROUP BY u.id ORDER BY bm25 DESC, u.id LIMIT :candidates) matching
-), fused AS (
-  SELECT id, m.similarity, m.rank AS rank_by_meaning, w.bm25, w.rank AS rank_by_words,
-         :weight * coalesce(CASE WHEN max(m.similarity) OVER () > min(m.similarity) OVER ()
-           THEN (m.similarity - min(m.similarity) OVER ()) / (max(m.similarity) OVER () - min(m.similarity) OVER ())
-           ELSE 1 END * (m.similarity IS NOT NULL)::int, 0)
-         + (1 - :weight) * coalesce(CASE WHEN max(w.bm25) OVER () > min(w.bm25) OVER ()
-           THEN (w.bm25 - min(w.bm25) OVER ()) / (max(w.bm25) OVER () - min(w.bm25) OVER ())
-           ELSE 1 END * (w.bm25 IS NOT NULL)::int, 0) AS fused
-  FROM by_meaning m FULL JOIN by_words w USING (id)
-), best AS (
-  SELECT * FROM fused ORDER BY fused DESC, coalesce(rank_by_meaning, 1000) + coalesce(rank_by_words, 1000), id
-  LIMIT :limit
+  WHERE n_languages = (SELECT count(*) FROM languages) GROUP BY 1
+), sized AS MATERIALIZED (
+  SELECT lexeme, position,
+         (SELECT coalesce(sum(octet_length(postings)), 0) FROM chunk_postings p
+          WHERE p.kb_id = %(kb_id)s AND p.lexeme = asked.lexeme) AS size
+  FROM asked
+), fitting AS (
+  SELECT lexeme, position FROM (
+    SELECT lexeme, position, sum(size) OVER (ORDER BY size, lexeme) AS so_far,
+           row_number() OVER (ORDER BY size, lexeme) AS number
+    FROM sized) ordered
+  WHERE so_far <= {MAX_POSTINGS_BYTES} OR number = 1
 )
-SELECT c.id, c.document_id, c.content, c.heading, c.page_first, c.page_last, d.name, d.source,
-       best.similarity, best.bm25, best.rank_by_meaning, best.rank_by_words, best.fused
-FROM best  -- OFFSET 0: look up these few, whatever the planner thinks of tables it has no statistics of yet
-CROSS JOIN LATERAL (SELECT * FROM chunks WHERE kb_id = :kb_id AND id = best.id OFFSET 0) c
-CROSS JOIN LATERAL (SELECT * FROM documents WHERE kb_id = :kb_id AND id = c.document_id OFFSET 0) d
-ORDER BY best.fused DESC, coalesce(best.rank_by_meaning, 1000) + coalesce(best.rank_by_words, 1000), c.id
-""")
+SELECT lexeme,
+       (SELECT string_agg(postings, ''::bytea ORDER BY segment_id) FROM chunk_postings p
+        WHERE p.kb_id = %(kb_id)s AND p.lexeme = fitting.lexeme)
+FROM fitting ORDER BY position, lexeme
+"""
+
+CORPUS_STATEMENT = """
+SELECT coalesce(sum(n_chunks), 0), coalesce(sum(n_terms), 0),
+       (SELECT array_agg(first_ordinal ORDER BY first_ordinal) FROM word_gaps WHERE kb_id = %(kb_id)s),
+       (SELECT array_agg(n_chunks ORDER BY first_ordinal) FROM word_gaps WHERE kb_id = %(kb_id)s)
+FROM kb_word_stats WHERE kb_id = %(kb_id)s
+"""
+
+PHRASE_STATEMENT = f"""
+SELECT array_agg(DISTINCT {FOLDED.format("lexeme")})
+FROM kb_word_stats, unnest(to_tsvector(language::regconfig, %(phrases)s))
+WHERE kb_id = %(kb_id)s AND n_chunks > 0 GROUP BY language
+"""
+
+PASSAGES_STATEMENT = """
+SELECT c.ordinal, c.id, c.document_id, d.name, d.source, c.position, c.page_first, c.page_last, c.heading,
+       c.content, k.codes
+FROM unnest(%(ordinals)s::int[]) AS wanted(ordinal)
+CROSS JOIN LATERAL (  -- OFFSET 0: look up these few, whatever the planner thinks of tables it has no statistics of
+  SELECT * FROM chunks WHERE kb_id = %(kb_id)s AND ordinal = wanted.ordinal AND enabled OFFSET 0) c
+CROSS JOIN LATERAL (SELECT * FROM documents WHERE kb_id = %(kb_id)s AND id = c.document_id OFFSET 0) d
+LEFT JOIN LATERAL (
+  SELECT codes FROM chunk_codes WHERE %(with_codes)s AND kb_id = %(kb_id)s AND model_id = %(model_id)s
+    AND ordinal = c.ordinal OFFSET 0) k ON true
+"""
+
+NEIGHBOURS_STATEMENT = """
+SELECT c.ordinal, c.id, c.document_id, '', '', c.position, c.page_first, c.page_last, c.heading, c.content,
+       NULL::bytea
+FROM unnest(%(documents)s::bigint[], %(positions)s::int[], %(headings)s::text[])
+  AS hit(document_id, position, heading)
+CROSS JOIN LATERAL (
+  SELECT * FROM chunks WHERE kb_id = %(kb_id)s AND document_id = hit.document_id AND enabled
+    AND position BETWEEN hit.position - %(reach)s AND hit.position + %(reach)s AND heading = hit.heading
+  OFFSET 0) c
+"""
+
+# The beginning of a word is rarely mistyped, and it is what an index can look up.
+SIMILAR_STATEMENT = """
+SELECT DISTINCT lexeme FROM chunk_postings
+WHERE kb_id = %(kb_id)s AND lexeme >= %(prefix)s AND lexeme < %(prefix_end)s
+  AND length(lexeme) BETWEEN %(shortest)s AND %(longest)s
+LIMIT 5000
+"""
+
+POSTINGS_STATEMENT = """
+SELECT wanted.lexeme, string_agg(p.postings, ''::bytea ORDER BY p.segment_id)
+FROM unnest(%(lexemes)s::text[]) AS wanted(lexeme)
+JOIN chunk_postings p ON p.kb_id = %(kb_id)s AND p.lexeme = wanted.lexeme GROUP BY wanted.lexeme
+"""
 
 
-async def hybrid(
+# ---- asking them
+
+
+async def ask(
     session: AsyncSession,
     scope: KbScope,
+    space: EmbeddingSpace,
     *,
-    vector: NDArray[np.float32],
+    vector: NDArray[np.float32] | None,
     words: str,
-    model_id: int,
+    phrases: Sequence[str],
     limit: int,
-) -> list[Passage]:
-    """The passages that best match a question by meaning and by words, best first.
+    allowed: Sequence[Range] | None = None,
+) -> Asked:
+    """Everything both rankings need, in one round trip.
 
     Args:
-        vector: shape `(dimensions,)`, length 1, from the model `model_id`.
-        words: the question as text to be cut into words.
+        vector: shape `(dimensions,)`, length 1; None leaves the meaning out.
+        words: the question as text to be cut into words; empty leaves the words out.
+        phrases: what must be found word for word, as text to be cut into words.
+        allowed: the only ordinals to search, None for all.
     """
+    connection = await driver_connection(session)
+    params = {"kb_id": scope.kb_id, "words": words, "phrases": " ".join(phrases), "limit": limit}
+    async with connection.pipeline():
+        await connection.execute(ENTER, {"kb_id": scope.kb_id})
+        nearest = None if vector is None else await _nearest(connection, space, vector, allowed, params)
+        corpus = await connection.execute(CORPUS_STATEMENT, params)
+        postings = await connection.execute(WORDS_STATEMENT, params, binary=True) if words else None
+        phrase = await connection.execute(PHRASE_STATEMENT, params) if phrases else None
+    near = np.array(await nearest.fetchall() if nearest else [], np.float64).reshape(-1, 2)
+    return Asked(
+        near[:, 0].astype(np.int64),
+        near[:, 1],
+        tuple(Term(lexeme, _unpacked(packed)) for lexeme, packed in await postings.fetchall())
+        if postings
+        else (),
+        _corpus(await corpus.fetchone()),
+        tuple(tuple(lexemes) for (lexemes,) in await phrase.fetchall()) if phrase else (),
+    )
+
+
+async def _nearest(
+    connection: AsyncConnection[Any],
+    space: EmbeddingSpace,
+    vector: NDArray[np.float32],
+    allowed: Sequence[Range] | None,
+    params: dict[str, Any],
+) -> Any:
+    values = params | {"vector": vector_literal(vector)}
+    if allowed is None:
+        return await connection.execute(nearest_statement(space, is_filtered=False), values)
+    if sum(size for _, size in allowed) <= MAX_EXACT:
+        ranges = {"firsts": [first for first, _ in allowed], "sizes": [size for _, size in allowed]}
+        return await connection.execute(nearest_in_ranges_statement(space), values | ranges)
+    multirange = Multirange([PostgresRange(first, first + size) for first, size in allowed])
+    statement = nearest_statement(space, is_filtered=True)
+    return await connection.execute(statement, values | {"allowed": multirange})
+
+
+async def allowed_ranges(session: AsyncSession, scope: KbScope, filters: Filters) -> list[Range]:
+    """The ordinals of the documents that pass the filters."""
     found = await run(
         session,
-        _statement(model_id, len(vector)),
+        sa.text("""
+            SELECT o.first_ordinal, o.n_chunks FROM documents d JOIN document_ordinals o
+              ON o.kb_id = d.kb_id AND o.document_id = d.id
+            WHERE d.kb_id = :kb_id
+              AND (cardinality(CAST(:ids AS bigint[])) = 0 OR d.id = ANY (:ids))
+              AND (cardinality(CAST(:sources AS text[])) = 0 OR d.source = ANY (:sources))
+              AND (cardinality(CAST(:languages AS text[])) = 0 OR d.language = ANY (:languages))
+              AND (cardinality(CAST(:tags AS text[])) = 0 OR EXISTS (
+                SELECT 1 FROM unnest(d.tags) AS tag WHERE lower(tag) = ANY (:tags)))
+              AND (CAST(:added_from AS timestamptz) IS NULL OR d.created_at >= :added_from)
+              AND (CAST(:added_before AS timestamptz) IS NULL OR d.created_at < :added_before)
+            ORDER BY o.first_ordinal
+        """),
         params={
             "kb_id": scope.kb_id,
-            "vector": vector_literal(vector),
-            "words": words,
-            "candidates": CANDIDATES,
-            "weight": MEANING_WEIGHT,
-            "limit": limit,
+            "ids": list(filters.document_ids),
+            "sources": list(filters.sources),
+            "languages": list(filters.languages),
+            "tags": [tag.lower() for tag in filters.tags],
+            "added_from": filters.added_from,
+            "added_before": filters.added_before,
         },
     )
-    return [_passage(row) for row in found]
+    return [(row.first_ordinal, row.n_chunks) for row in found]
 
 
-def _passage(row: Any) -> Passage:
-    fused = min(max(float(row.fused), 0.0), 1.0)
-    return Passage(
-        chunk_id=row.id,
-        document_id=row.document_id,
-        document_name=row.name,
-        source=row.source,
-        page=row.page_first,
-        page_last=row.page_last,
-        heading=row.heading,
-        content=row.content,
-        score=fused,
-        scores=PassageScores(
-            rank_by_meaning=row.rank_by_meaning,
-            rank_by_words=row.rank_by_words,
-            similarity=None if row.similarity is None else round(float(row.similarity), 4),
-            bm25=None if row.bm25 is None else round(float(row.bm25), 3),
-            fused=fused,
-        ),
-    )
-
-
-async def index_words(
+async def chunks(
     session: AsyncSession,
     scope: KbScope,
+    space: EmbeddingSpace,
     *,
-    document_id: int,
-    language: str,
-    texts: Sequence[tuple[int, str]],
-) -> None:
-    """Replace the words a document is found by; `texts` are its enabled chunks as (id, text)."""
-    await forget_words(session, scope, document_id=document_id)
+    ordinals: Sequence[int],
+    with_codes: bool,
+) -> dict[int, FoundChunk]:
+    """Enabled chunks by ordinal; `with_codes` also what the built-in reranker stored for them."""
     params = {
         "kb_id": scope.kb_id,
-        "document_id": document_id,
-        "language": language,
-        "ids": [chunk_id for chunk_id, _ in texts],
-        "texts": [text for _, text in texts],
+        "ordinals": list(ordinals),
+        "with_codes": with_codes,
+        "model_id": space.model_id,
     }
-    await run(
-        session,
-        sa.text("""
-            WITH words AS MATERIALIZED (
-              SELECT t.id, to_tsvector(CAST(:language AS regconfig), t.text) AS vector
-              FROM unnest(CAST(:ids AS bigint[]), CAST(:texts AS text[])) AS t(id, text)
-            ), counted AS MATERIALIZED (
-              SELECT id, lexeme, least(cardinality(positions), 32767) AS tf FROM words, unnest(vector)
-            ), sized AS MATERIALIZED (
-              SELECT id, least(sum(tf), 32767) AS length FROM counted GROUP BY id
-            ), stored AS (
-              INSERT INTO chunk_postings (kb_id, lexeme, document_id, chunk_ids, frequencies, lengths)
-              SELECT :kb_id, lexeme, :document_id, array_agg(id ORDER BY id),
-                     array_agg(tf::smallint ORDER BY id), array_agg(length::smallint ORDER BY id)
-              FROM counted JOIN sized USING (id) GROUP BY lexeme
-            )
-            INSERT INTO document_word_stats (document_id, kb_id, language, n_chunks, n_terms)
-            SELECT :document_id, :kb_id, :language, count(*), coalesce(sum(length), 0)
-            FROM words LEFT JOIN sized USING (id)
-        """),
-        params=params,
-    )
-    await run(
-        session,
-        sa.text("""
-            INSERT INTO kb_word_stats (kb_id, language, n_chunks, n_terms)
-            SELECT kb_id, language, n_chunks, n_terms FROM document_word_stats WHERE document_id = :document_id
-            ON CONFLICT (kb_id, language) DO UPDATE SET
-              n_chunks = kb_word_stats.n_chunks + excluded.n_chunks,
-              n_terms = kb_word_stats.n_terms + excluded.n_terms
-        """),
-        params={"document_id": document_id},
-    )
+    rows = await _rows(session, scope, PASSAGES_STATEMENT, params)
+    return {row[0]: FoundChunk(*row) for row in rows}
 
 
-async def forget_words(session: AsyncSession, scope: KbScope, *, document_id: int) -> None:
-    """Remove a document from the word search."""
-    params = {"kb_id": scope.kb_id, "document_id": document_id}
-    # Counts of one knowledge base are changed by one transaction at a time: no deadlock, no lost count.
-    await run(
-        session,
-        sa.text("SELECT pg_advisory_xact_lock(:space, :kb_id)"),
-        params={"space": WORDS_LOCK, "kb_id": scope.kb_id},
-    )
-    await run(
-        session,
-        sa.text("DELETE FROM chunk_postings WHERE kb_id = :kb_id AND document_id = :document_id"),
-        params=params,
-    )
-    await run(
-        session,
-        sa.text("""
-            WITH gone AS (
-              DELETE FROM document_word_stats WHERE document_id = :document_id AND kb_id = :kb_id RETURNING *
-            )
-            UPDATE kb_word_stats s SET n_chunks = s.n_chunks - gone.n_chunks, n_terms = s.n_terms - gone.n_terms
-            FROM gone WHERE s.kb_id = gone.kb_id AND s.language = gone.language
-        """),
-        params=params,
-    )
+async def neighbours(
+    session: AsyncSession, scope: KbScope, hits: Sequence[FoundChunk], *, reach: int
+) -> list[FoundChunk]:
+    """The chunks up to `reach` places around some, in the same section, themselves included."""
+    params = {
+        "kb_id": scope.kb_id,
+        "documents": [hit.document_id for hit in hits],
+        "positions": [hit.position for hit in hits],
+        "headings": [hit.heading for hit in hits],
+        "reach": reach,
+    }
+    return [FoundChunk(*row) for row in await _rows(session, scope, NEIGHBOURS_STATEMENT, params)]
+
+
+async def words_like(session: AsyncSession, scope: KbScope, word: str, *, distance: int) -> list[str]:
+    """Words of the knowledge base that begin like this one and are about as long."""
+    prefix = word[: 1 if len(word) < 5 else 2]
+    params = {
+        "kb_id": scope.kb_id,
+        "prefix": prefix,
+        "prefix_end": prefix[:-1] + chr(ord(prefix[-1]) + 1),
+        "shortest": len(word) - distance,
+        "longest": len(word) + distance,
+    }
+    return [lexeme for (lexeme,) in await _rows(session, scope, SIMILAR_STATEMENT, params)]
+
+
+async def postings_of(
+    session: AsyncSession, scope: KbScope, lexemes: Sequence[str]
+) -> dict[str, NDArray[np.void]]:
+    """The postings of some words, by word."""
+    params = {"kb_id": scope.kb_id, "lexemes": list(lexemes)}
+    rows = await _rows(session, scope, POSTINGS_STATEMENT, params, binary=True)
+    return {lexeme: _unpacked(packed) for lexeme, packed in rows}
+
+
+async def _rows(
+    session: AsyncSession,
+    scope: KbScope,
+    statement: LiteralString,
+    params: dict[str, Any],
+    *,
+    binary: bool = True,
+) -> list[Any]:
+    connection = await driver_connection(session)
+    async with connection.pipeline():
+        await connection.execute(ENTER, {"kb_id": scope.kb_id})
+        found = await connection.execute(statement, params, binary=binary)
+    return await found.fetchall()
+
+
+def _unpacked(packed: bytes | None) -> NDArray[np.void]:
+    unpacked: NDArray[np.void] = np.ndarray(len(packed or b"") // POSTING.itemsize, POSTING, packed or b"")
+    return unpacked
+
+
+def _corpus(row: Any) -> Corpus:
+    n_chunks, n_terms, firsts, sizes = row
+    gaps = tuple(zip(firsts or (), sizes or (), strict=True))
+    return Corpus(int(n_chunks), float(n_terms) / max(int(n_chunks), 1), gaps)

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
 from rag_app.db.tables.columns import DOCUMENT_STATUS, JOB_STATUS, created_now, moment
@@ -28,6 +30,7 @@ class DocumentRow(SQLModel, table=True):
     n_tokens: int = 0
     created_at: datetime = created_now()
     ready_at: datetime | None = moment()
+    tags: list[str] = Field(default_factory=list, sa_type=ARRAY(sa.Text))  # pyright: ignore
 
 
 class DocumentPageRow(SQLModel, table=True):

@@ -8,6 +8,9 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from rag_app.db.tables.columns import LLM_PROVIDER, created_now, moment
+from rag_app.domain.rag_config import RagConfig
+
+RECOMMENDED = RagConfig()
 
 
 class KnowledgeBaseRow(SQLModel, table=True):
@@ -25,8 +28,8 @@ class KnowledgeBaseRow(SQLModel, table=True):
     system_prompt: str | None = None
     temperature: Decimal = Decimal("0.7")
     max_tokens: int = 1000
-    semantic_search_threshold: Decimal = Decimal("0.80")
-    semantic_search_max_results: int = 3
+    semantic_search_threshold: Decimal = Decimal(str(RECOMMENDED.semantic_search_threshold))
+    semantic_search_max_results: int = RECOMMENDED.semantic_search_max_results
     rag_config: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
     is_public: bool = False
     share_url: str | None = None

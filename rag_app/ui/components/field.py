@@ -159,7 +159,10 @@ def slider(
     value: Number | None = None,
     default_value: Number | None = None,
     shown: Text = "",
+    ends: tuple[str, str] = ("", ""),
     hint: Text = "",
+    error: Text = "",
+    disabled: Flag = False,
     id: str | None = None,
     on_change: OnNumber | None = None,
 ) -> rx.Component:
@@ -167,26 +170,35 @@ def slider(
 
     Args:
         shown: how the present value reads beside the label.
+        ends: what the least and the most stand for.
     """
     id = id or name
     return rx.el.div(
         rx.el.div(
             rx.el.label(label, html_for=id, class_name="field-label"),
             rx.el.output(shown, html_for=id, class_name="text-sm text-muted tabular-nums"),
-            class_name="flex justify-between gap-4",
+            class_name="flex flex-wrap justify-between gap-x-4",
         ),
         ValueNumberInput.create(
             type="range",
             id=id,
             name=name,
-            custom_attrs={"min": min, "max": max, "step": step},
+            custom_attrs={"min": min, "max": max, "step": step, "aria-valuetext": shown},
             value=value,
             default_value=default_value,
             on_change=on_change,
-            aria_describedby=f"{id}-hint",
+            disabled=disabled,
+            aria_describedby=f"{id}-hint {id}-error",
             class_name="slider",
         ),
+        shown_if(
+            ends[0],
+            lambda: rx.el.div(
+                *(rx.el.span(end) for end in ends), aria_hidden="true", class_name="slider-ends"
+            ),
+        ),
         rx.el.p(hint, id=f"{id}-hint", class_name="field-hint"),
+        rx.el.p(error, id=f"{id}-error", role="alert", class_name="field-error"),
         class_name="field",
     )
 

@@ -138,7 +138,14 @@ def _chunk_card(chunk: ChunkView) -> rx.Component:
         rx.el.div(
             rx.el.h2(chunk.title, class_name="text-sm font-semibold"),
             rx.el.span(chunk.tokens, class_name="text-sm text-muted"),
-            rx.cond(chunk.is_wanted, badge("Cited", tone="accent", icon="quote")),
+            rx.cond(
+                chunk.is_wanted,
+                badge(
+                    DocumentState.wanted_as,
+                    tone="accent",
+                    icon=rx.cond(DocumentState.wanted_as == "Found", "search", "quote"),
+                ),
+            ),
             rx.cond(chunk.is_edited, badge("Edited", tone="accent", icon="edit")),
             rx.cond(chunk.is_enabled, rx.fragment(), badge("Not used", tone="warn")),
             class_name="flex flex-wrap items-center gap-x-3 gap-y-1",

@@ -27,12 +27,13 @@ CHUNKS = 50
 
 
 class DocumentState(rx.State):
-    """The document named by the address; `?chunk=7` opens it at that chunk."""
+    """The document named by the address; `?chunk=7` opens it where it is cited, `?found=7` where found."""
 
     head: Head = Head()
     is_loading: bool = True
     is_missing: bool = False
     tab: str = "text"
+    wanted_as: str = "Cited"
 
     parts: list[TextPart] = []
     has_earlier_text: bool = False
@@ -67,6 +68,7 @@ class DocumentState(rx.State):
         self.head, self._kb_id = head(document), document.kb_id
         if chunk is not None:
             self.tab, self._wanted = "chunks", chunk.id
+            self.wanted_as = "Found" if "found" in self.router.url.query_parameters else "Cited"
             self._first_chunk = chunk.position // CHUNKS * CHUNKS
             await _show_chunks(self, owner_id)
         else:
@@ -150,7 +152,8 @@ async def _find(state: DocumentState, owner_id: int) -> tuple[Document, StoredCh
         raise NotFound("document")
     document_id = as_id(address.path.rstrip("/").rpartition("/")[2])
     document = await services().documents.get(kb_id, document_id, owner_id=owner_id)
-    chunk_id = address.query_parameters.get("chunk", "")
+    wishes = address.query_parameters
+    chunk_id = wishes.get("found", "") or wishes.get("chunk", "")
     return document, await _chunk_of(document, chunk_id, owner_id) if chunk_id else None
 
 

@@ -4,12 +4,31 @@ import re
 from dataclasses import dataclass
 from html import escape
 
-from rag_app.domain.retrieval import Passage, PassageScores, Retrieval
+from rag_app.domain.retrieval import MatchedTerm, Passage, Retrieval
 from rag_app.rag.words import text_for_words
+from rag_app.ui import routes
 from rag_app.ui.chat.view import page_words, readable, without_heading
+from rag_app.ui.dashboard.semantic_search.reasons import (
+    by_meaning_words,
+    by_words_words,
+    copies_words,
+    fused_words,
+    rerank_words,
+    why,
+)
+from rag_app.ui.wording import counted
 
 MIN_STEM = 4  # letters; shorter beginnings fit too many words
 ENDING = 2  # letters of a word that its other forms may not share
+
+
+@dataclass(frozen=True)
+class TermView:
+    """A word of the question that a passage has, and how much of its word score comes from it."""
+
+    term: str
+    note: str
+    percent: int
 
 
 @dataclass(frozen=True)
@@ -20,12 +39,20 @@ class FoundPassage:
     document: str
     place: str
     html: str
+    why: str
+    likelihood: int
     meaning: str
     words: str
     fused: str
+    rerank: str
     meaning_bar: int
     words_bar: int
     fused_bar: int
+    rerank_bar: int
+    terms: list[TermView]
+    copies: str
+    before: str
+    after: str
     href: str
 
 
@@ -38,11 +65,13 @@ def found_passages(retrieval: Retrieval, query: str, *, kb_id: int) -> list[Foun
     ]
 
 
-def timing_words(timings_ms: dict[str, float]) -> str:
-    """What each stage took."""
-    stages = [("embed", "understanding the question"), ("search", "searching"), ("total", "in all")]
-    known = [(timings_ms[key], words) for key, words in stages if key in timings_ms]
-    return " · ".join(f"{_ms(value)} {words}" for value, words in known)
+def left_out_words(n_below_threshold: int, threshold: float) -> str:
+    """What the least score kept back; nothing if nothing."""
+    if not n_below_threshold:
+        return ""
+    verb = "was" if n_below_threshold == 1 else "were"
+    left_out = f"{counted(n_below_threshold, 'passage')} {verb} left out"
+    return f"{left_out} for scoring under your least score of {threshold * 100:.0f} %."
 
 
 def marked(text: str, query: str) -> str:
@@ -57,43 +86,37 @@ def marked(text: str, query: str) -> str:
     return "".join([*pieces, escape(text[at:])])
 
 
-def ordinal(number: int) -> str:
-    """1st, 2nd, 3rd, 4th …"""
-    if number % 100 in {11, 12, 13}:
-        return f"{number}th"
-    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
-
-
 def _found(number: int, passage: Passage, query: str, *, best_words: float, kb_id: int) -> FoundPassage:
     scores = passage.scores
     place = (page_words(passage.page, passage.page_last), passage.heading)
+    meant = " ".join([query, *(term.term for term in scores.matched)])  # also as it should be spelt
     return FoundPassage(
         number=number,
         document=passage.document_name,
         place=" · ".join(part for part in place if part),
-        html=marked(without_heading(readable(passage.content), passage.heading), query),
-        meaning=_meaning(scores),
-        words=_words(scores),
-        fused=f"fused {scores.fused:.2f}",
+        html=marked(without_heading(readable(passage.content), passage.heading), meant),
+        why=why(passage, number),
+        likelihood=_percent(passage.score),
+        meaning=by_meaning_words(scores),
+        words=by_words_words(scores),
+        fused=fused_words(scores),
+        rerank=rerank_words(scores),
         meaning_bar=_percent(scores.similarity or 0),
         words_bar=_percent((scores.bm25 or 0) / best_words) if best_words else 0,
         fused_bar=_percent(scores.fused),
-        href=f"/knowledge/document/{passage.document_id}?kb={kb_id}&chunk={passage.chunk_id}",
+        rerank_bar=_percent(scores.rerank or 0),
+        terms=[_term(term) for term in sorted(scores.matched, key=lambda each: each.share, reverse=True)],
+        copies=copies_words(passage.n_duplicates),
+        before=readable(passage.before),
+        after=readable(passage.after),
+        href=routes.document(passage.document_id, kb_id=kb_id, found_chunk_id=passage.chunk_id),
     )
 
 
-def _meaning(scores: PassageScores) -> str:
-    if scores.rank_by_meaning is None:
-        return "not among the nearest by meaning"
-    similarity = "" if scores.similarity is None else f" (similarity {scores.similarity:.2f})"
-    return f"{ordinal(scores.rank_by_meaning)} by meaning{similarity}"
-
-
-def _words(scores: PassageScores) -> str:
-    if scores.rank_by_words is None:
-        return "shares no word with the query"
-    bm25 = "" if scores.bm25 is None else f" (BM25 {scores.bm25:.1f})"
-    return f"{ordinal(scores.rank_by_words)} by words{bm25}"
+def _term(term: MatchedTerm) -> TermView:
+    return TermView(
+        term.term, f"you wrote “{term.corrected_from}”" if term.corrected_from else "", _percent(term.share)
+    )
 
 
 def _stems(query: str) -> list[str]:
@@ -111,7 +134,3 @@ def _stems(query: str) -> list[str]:
 
 def _percent(share: float) -> int:
     return round(min(max(share, 0), 1) * 100)
-
-
-def _ms(value: float) -> str:
-    return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"

@@ -8,7 +8,7 @@ from rag_app.bootstrap import services
 from rag_app.domain.accounts import SignIn
 from rag_app.errors import InvalidInput, NotSignedIn
 from rag_app.ui.account import AccountState
-from rag_app.ui.arguments import as_text
+from rag_app.ui.arguments import as_text, one_of
 from rag_app.ui.auth import current_sign_in
 from rag_app.ui.dashboard.settings.view import (
     Errors,
@@ -21,10 +21,13 @@ from rag_app.ui.dashboard.settings.view import (
 from rag_app.ui.feedback import notify
 from rag_app.ui.wording import counted
 
+TABS = ("retrieval", "account")
+
 
 class SettingsState(rx.State):
     """What stands in the forms, and the lists."""
 
+    tab: str = "retrieval"
     name: str = ""
     errors: Errors = Errors()
     sign_ins: list[SignInView] = []
@@ -36,16 +39,24 @@ class SettingsState(rx.State):
 
     @rx.event
     async def load(self) -> None:
-        """Read who this is and where they are signed in."""
+        """Read who this is and where they are signed in; `?tab=account` opens that tab."""
         try:
             sign_in = await current_sign_in(self)
         except NotSignedIn:  # AccountState leads to the log-in page
             return
+        wish = self.router.url.query_parameters.get("tab", "")
+        self.tab = wish if wish in TABS else TABS[0]
         self.errors = Errors()
         self.name = sign_in.user.name
         await _show_sign_ins(self, sign_in)
         self.providers = provider_views(services().knowledge_bases.providers())
         self.is_loading = False
+
+    @rx.event
+    async def open_tab(self, tab: str) -> None:
+        """Show another part of the settings."""
+        await current_sign_in(self)
+        self.tab = one_of(tab, TABS)
 
     @rx.event
     async def rename(self, form: dict[str, Any]) -> Any:

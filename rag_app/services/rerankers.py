@@ -1,0 +1,85 @@
+"""The rerankers of this process, and what happens when one fails or takes too long: never worse than before.
+
+A search must not fail because its last refinement did: whatever goes wrong, the fused order is used and
+the trace says why.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+
+import structlog
+
+from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.errors import PermanentError, RagAppError
+from rag_app.rag.rerankers.contract import Reranker, RerankPassage
+from rag_app.services.trace import Note
+
+log = structlog.get_logger()
+
+GRACE_S = 0.25  # a reranker keeps its own time; this is for one that does not
+TIME_WAS_UP = "The time was up, so this is the order from before it."
+NOTHING_STORED = "These passages cannot be compared more closely, so this is the order from before it."
+
+_Key = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Rerankers:
+    """Rerankers by name, made for a knowledge base's models when first needed."""
+
+    modules: Mapping[str, ModuleType]
+    make: Callable[[str, KnowledgeBase], Reranker]
+    _made: dict[_Key, Reranker] = field(default_factory=dict)
+
+    def get(self, name: str, kb: KnowledgeBase) -> Reranker:
+        """A reranker.
+
+        Raises:
+            PermanentError: it is not known or not set up on this installation.
+        """
+        if name not in self.modules:
+            raise PermanentError("This reranker does not exist on this installation.")
+        key = (name, kb.embedding_model, kb.llm_provider, kb.llm_model)
+        if key not in self._made:
+            self._made[key] = self.make(name, kb)
+        return self._made[key]
+
+    def weight(self, name: str) -> float:
+        """What a reranker's scores count beside the fused ones, which count 1."""
+        return float(self.modules[name].WEIGHT)
+
+    async def scores(
+        self,
+        name: str,
+        kb: KnowledgeBase,
+        question: str,
+        passages: Sequence[RerankPassage],
+        *,
+        budget_ms: int,
+        note: Note,
+    ) -> tuple[float, ...] | None:
+        """A score for every passage, None where the fused order must do; `note` says why."""
+        budget_s = budget_ms / 1000
+        try:
+            async with asyncio.timeout(budget_s + GRACE_S):
+                result = await self.get(name, kb).rerank(question, passages, deadline_s=budget_s)
+        except TimeoutError:
+            note.was_done, note.text = False, TIME_WAS_UP
+            return None
+        except RagAppError as error:
+            note.was_done, note.text = False, f"{error} This is the order from before it."
+            log.info("rerank_failed", reranker=name, reason=str(error))
+            return None
+        scores = tuple(score for score in result.scores if score is not None)
+        if len(scores) < len(passages):
+            note.was_done, note.text = False, TIME_WAS_UP if result.spent else NOTHING_STORED
+            return None
+        return scores
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        for reranker in self._made.values():
+            await reranker.close()
+        self._made.clear()
