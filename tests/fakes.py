@@ -15,6 +15,7 @@ class WordEmbedder:
 
     dimensions = DIMENSIONS
     max_tokens = 512
+    codes_version = 255
 
     def __init__(self, name: str = "local_e5") -> None:
         self.name = name
@@ -28,6 +29,16 @@ class WordEmbedder:
     async def embed_query(self, text: str) -> NDArray[np.float32]:
         """Embed a question."""
         return self._vector(text)
+
+    async def embed_with_codes(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[bytes]]:
+        """Embed chunks; their codes are their vectors."""
+        vectors = await self.embed_documents(texts)
+        return vectors, [bytes([self.codes_version]) + row.tobytes() for row in vectors]
+
+    async def late_similarities(self, question: str, codes: Sequence[bytes | None]) -> list[float | None]:
+        """Compare vectors."""
+        vector = self._vector(question)
+        return [float(np.frombuffer(one[1:], np.float32) @ vector) if one else None for one in codes]
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """Every word is a token."""

@@ -10,7 +10,7 @@ the same question always gets the same list.
 
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -145,14 +145,18 @@ def minmax(scores: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]
 
 
 def without_duplicates(ranking: Sequence[T], *, text_of: Callable[[T], str]) -> list[T]:
-    """Keep the best of passages whose texts are the same, or nearly so."""
+    """Keep the best of passages whose texts are the same, or nearly so: that share nine in ten shingles."""
     kept: list[T] = []
-    texts: list[_Text] = []
+    sizes: list[int] = []  # of the kept ones: how many shingles they have
+    having: defaultdict[int, list[int]] = defaultdict(list)  # shingle → places of the kept ones with it
     for one in ranking:
-        text = _Text(_WORD.findall(text_of(one).casefold()))
-        if text.words and any(text.repeats(other) for other in texts):
+        shingles = _shingles(_WORD.findall(text_of(one).casefold()))
+        shared = Counter(place for shingle in shingles for place in having.get(shingle, ()))
+        if any(_similar(n, len(shingles), sizes[place]) for place, n in shared.items()):
             continue
-        texts.append(text)
+        for shingle in shingles:
+            having[shingle].append(len(kept))
+        sizes.append(len(shingles))
         kept.append(one)
     return kept
 
@@ -224,12 +228,10 @@ class _Text:
 
 
 def _shingles(words: Sequence[str]) -> frozenset[int]:
-    """Runs of words, as hashes; of a short text the whole."""
-    last = max(1, len(words) - SHINGLE_WORDS + 1)
+    """Runs of words, as hashes; of a short text the whole, of one without words none."""
+    last = max(min(1, len(words)), len(words) - SHINGLE_WORDS + 1)
     return frozenset(hash(tuple(words[start : start + SHINGLE_WORDS])) for start in range(last))
 
 
-def _similar(one: frozenset[int], other: frozenset[int]) -> bool:
-    """Whether two texts share nearly all of their shingles."""
-    shared = len(one & other)
-    return shared >= SIMILAR * (len(one) + len(other) - shared)
+def _similar(n_shared: int, n_one: int, n_other: int) -> bool:
+    return n_shared >= SIMILAR * (n_one + n_other - n_shared)
