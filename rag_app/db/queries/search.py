@@ -29,6 +29,7 @@ from rag_app.domain.word_index import POSTING, Corpus, Range, Term
 
 MAX_POSTINGS_BYTES = 64_000_000  # read for one question; a page-long one leaves out its commonest words
 MAX_EXACT = 20_000  # chunks a filter may leave for all of them to be compared
+MIN_WORD = 4  # letters
 SIMILAR_WORDS = 3  # taken for one that no document has
 
 
@@ -330,7 +331,7 @@ async def words_like(session: AsyncSession, scope: KbScope, word: str, *, distan
         "kb_id": scope.kb_id,
         "prefix": prefix,
         "prefix_end": prefix[:-1] + chr(ord(prefix[-1]) + 1),
-        "shortest": len(word) - distance,
+        "shortest": max(len(word) // 2, MIN_WORD),  # a slip in an ending keeps a word from its stem
         "longest": len(word) + distance,
     }
     return [lexeme for (lexeme,) in await _rows(session, scope, SIMILAR_STATEMENT, params)]
