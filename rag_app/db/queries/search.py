@@ -40,6 +40,7 @@ class EmbeddingSpace:
     model_id: int
     dimensions: int
     is_indexed: bool
+    effort: int = 100  # vectors the index compares at least; more are needed where there are very many
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,9 @@ JOIN chunk_postings p ON p.kb_id = %(kb_id)s AND p.lexeme = wanted.lexeme GROUP 
 """
 
 
+EFFORT_STATEMENT = "SELECT set_config('hnsw.ef_search', %(effort)s, true)"
+
+
 # ---- asking them
 
 
@@ -227,6 +231,8 @@ async def ask(
     params = {"kb_id": scope.kb_id, "words": words, "phrases": " ".join(phrases), "limit": limit}
     async with connection.pipeline():
         await connection.execute(ENTER, {"kb_id": scope.kb_id})
+        if space.is_indexed:
+            await connection.execute(EFFORT_STATEMENT, {"effort": str(space.effort)})
         nearest = None if vector is None else await _nearest(connection, space, vector, allowed, params)
         corpus = await connection.execute(CORPUS_STATEMENT, params)
         postings = await connection.execute(WORDS_STATEMENT, params, binary=True) if words else None
