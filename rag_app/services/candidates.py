@@ -164,7 +164,12 @@ class CandidateFinder:
         terms = [
             replace(term, weight=IDENTIFIER_WEIGHT) if is_identifier(term.text) else term for term in terms
         ]
-        unknown = [term for term in terms if not term.postings.size and spelling.allowed_distance(term.text)]
+        known_places = {term.position for term in terms if term.postings.size}
+        unknown = [
+            term
+            for term in terms
+            if term.position not in known_places and spelling.allowed_distance(term.text)
+        ]
         if not unknown or not config.spelling:
             if not config.spelling:
                 trace.skipped("spelling", "Switched off.")

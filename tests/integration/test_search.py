@@ -388,3 +388,22 @@ async def test_neighbours_are_read_along_but_not_quoted(owner, kb, run_jobs):
     [found] = answer.json()["results"]
     assert found["before"] or found["after"]
     assert found["before"] not in found["content"] or not found["before"]
+
+
+async def test_a_word_that_one_language_knows_is_no_slip(owner, run_jobs):
+    kb = await owner.create_kb()
+    await owner.upload(
+        kb["id"],
+        ("en.txt", b"The berths are for the boats that are in the harbour, and not for those at sea."),
+        (
+            "de.txt",
+            "Die Liegeplätze sind für die Boote, die im Hafen sind, und nicht für die auf See.".encode(),
+        ),
+    )
+    await run_jobs()
+    url = f"/api/knowledge-bases/{kb['id']}/knowledge/search"
+
+    answer = (await owner.http.post(url, json={"query": "berths Liegeplätze"})).json()
+
+    assert [step for step in answer["steps"] if step["name"] == "spelling"] == []
+    assert all(passage["scores"]["bm25"] for passage in answer["results"])

@@ -145,7 +145,7 @@ WITH languages AS MATERIALIZED (
     FROM sized) ordered
   WHERE so_far <= {MAX_POSTINGS_BYTES} OR number = 1
 )
-SELECT lexeme,
+SELECT lexeme, position,
        (SELECT string_agg(postings, ''::bytea ORDER BY segment_id) FROM chunk_postings p
         WHERE p.kb_id = %(kb_id)s AND p.lexeme = fitting.lexeme)
 FROM fitting ORDER BY position, lexeme
@@ -241,9 +241,10 @@ async def ask(
     return Asked(
         near[:, 0].astype(np.int64),
         near[:, 1],
-        tuple(Term(lexeme, _unpacked(packed)) for lexeme, packed in await postings.fetchall())
-        if postings
-        else (),
+        tuple(
+            Term(lexeme, _unpacked(packed), position=position)
+            for lexeme, position, packed in (await postings.fetchall() if postings else ())
+        ),
         _corpus(await corpus.fetchone()),
         tuple(tuple(lexemes) for (lexemes,) in await phrase.fetchall()) if phrase else (),
     )
