@@ -12,7 +12,7 @@ import pytest
 from fastapi.routing import iter_route_contexts
 
 from rag_app.api.app import create_api
-from tests.attacks.conftest import SECRET, Estate
+from tests.attacks.conftest import QUESTION, SECRET, Estate
 
 # Open to strangers on purpose; each names why.
 PUBLIC = {
@@ -222,6 +222,14 @@ async def test_children_under_the_wrong_parent_do_not_exist(estate, other, new_e
 
     assert wrong == []
     assert changed(before, await rows()) == set()
+
+
+async def test_filters_reach_into_no_other_knowledge_base(estate, other, new_estate):
+    mine = await new_estate(other)
+
+    found = await other.search(mine.kb_id, QUESTION, filters={"document_ids": [estate.document_id]})
+
+    assert [passage for passage in found if passage["document_id"] == estate.document_id] == []
 
 
 async def test_owner_of_it_all_is_let_in_by_the_same_requests(estate):

@@ -567,3 +567,33 @@ async def test_new_password_ends_the_other_sign_ins(owner, client, open_tab):
 )
 def test_choosing_another_knowledge_base_stays_on_the_tab(path, expected):
     assert same_tab(path, kb_id=7) == expected
+
+
+async def test_document_is_tagged_and_listed_by_its_tags(owner, open_tab, read_document):
+    kb_id, document_id = read_document
+    await owner.upload(kb_id, ("other.txt", b"Other."))
+    state = await document_tab(open_tab(owner), document_id, kb_id=kb_id)
+    await happens(DocumentState.add_tags.fn(state, {"tags": " HR , hr,Leave"}))
+    await happens(DocumentState.add_tags.fn(state, {"tags": "  "}))
+    assert (state.tags, state.n_tags_added) == (["HR", "Leave"], 1)
+    await happens(DocumentState.remove_tag.fn(state, "Leave"))
+    assert state.tags == ["HR"]
+
+    documents = await documents_tab(open_tab(owner), kb_id)
+    assert documents.tags == [("", "All tags"), ("HR", "HR")]
+    await happens(KnowledgeBaseState.filter_tag.fn(documents, "HR"))
+    assert [(row.name, row.tags) for row in documents.rows] == [("leave.md", ["HR"])]
+    with pytest.raises(InvalidInput):
+        await happens(KnowledgeBaseState.filter_tag.fn(documents, "Unheard of"))
+    await happens(KnowledgeBaseState.show_all.fn(documents))
+    assert len(documents.rows) == 2
+
+
+async def test_tag_that_is_too_long_says_so_and_changes_nothing(owner, open_tab, read_document):
+    kb_id, document_id = read_document
+    state = await document_tab(open_tab(owner), document_id, kb_id=kb_id)
+
+    await happens(DocumentState.add_tags.fn(state, {"tags": "x" * 41}))
+
+    assert "at most 40 characters" in state.tag_error
+    assert (state.tags, state.n_tags_added) == ([], 0)

@@ -52,8 +52,8 @@ def passage(**changes):
         pytest.param(
             {"rank_by_meaning": 3, "rank_fused": 2, "rerank": 0.5},
             2,
-            "Found by its meaning alone: it shares no word with your question, but its meaning is the 3rd "
-            "nearest; reading it again left it where it was.",
+            "Found by its meaning alone: it shares no telling word with your question, but its meaning is "
+            "the 3rd nearest; reading it again left it where it was.",
             id="by meaning alone, stayed",
         ),
         pytest.param(
@@ -73,8 +73,8 @@ def passage(**changes):
         pytest.param(
             {"rank_by_meaning": 1, "rank_fused": 3},
             1,
-            "Found by its meaning alone: it shares no word with your question, but its meaning is the "
-            "nearest.",
+            "Found by its meaning alone: it shares no telling word with your question, but its meaning is "
+            "the nearest.",
             id="not read again",
         ),
     ],
@@ -142,6 +142,12 @@ def test_steps_tell_time_and_note_and_skipped_ones_say_so():
         ("5 ms", 25, True), ("20 ms", 100, True), ("skipped", 0, False),
     ]  # fmt: skip
     assert views[-1].note == "The time was up; this is the order before it."
+
+
+def test_step_that_was_given_up_says_what_it_took():
+    [view] = step_views(Retrieval((), steps=(Step("rerank", 1000.0, was_done=False),)))
+
+    assert (view.time, view.was_done) == ("given up after 1.0 s", False)
 
 
 def test_search_without_steps_shows_the_times_it_knows():

@@ -17,6 +17,7 @@ from rag_app.ui.components import (
     skeleton,
     switch,
     tabs,
+    text_input,
     textarea,
 )
 from rag_app.ui.components.base import Flag, either, negated
@@ -59,6 +60,7 @@ def _document() -> rx.Component:
                 leaves_app=True,
             ),
         ),
+        _tags(),
         rx.cond(head.note != "", banner(head.note, class_name="mb-4")),
         rx.cond(head.problem != "", banner(head.problem, tone="danger", class_name="mb-4")),
         rx.cond(
@@ -70,6 +72,66 @@ def _document() -> rx.Component:
                 label="Contents",
             ),
         ),
+    )
+
+
+def _tags() -> rx.Component:
+    return rx.el.section(
+        rx.el.h2("Tags", id="tags-title", class_name="field-label"),
+        rx.el.div(
+            rx.cond(
+                DocumentState.tags,
+                rx.el.ul(
+                    rx.foreach(DocumentState.tags, _tag),
+                    aria_labelledby="tags-title",
+                    class_name="flex flex-wrap gap-2 pt-1",
+                ),
+            ),
+            rx.el.form(
+                rx.el.div(
+                    text_input(
+                        name="tags",
+                        label="Add a tag",
+                        hide_label=True,
+                        placeholder="Add a tag",
+                        key=DocumentState.n_tags_added,
+                        default_value="",
+                        list="known-tags",
+                        max_length=400,
+                        auto_complete="off",
+                        error=DocumentState.tag_error,
+                    ),
+                    class_name="w-56",
+                ),
+                rx.el.datalist(
+                    rx.foreach(DocumentState.known_tags, lambda tag: rx.el.option(value=tag)),
+                    id="known-tags",
+                ),
+                button("Add", type="submit", variant="secondary"),
+                on_submit=DocumentState.add_tags,
+                no_validate=True,
+                class_name="flex items-start gap-2",
+            ),
+            class_name="flex flex-wrap items-start gap-3",
+        ),
+        rx.el.p(
+            "Searches and lists can be limited to documents with a tag.", class_name="text-sm text-muted"
+        ),
+        class_name="mb-6 flex flex-col gap-2",
+    )
+
+
+def _tag(tag: rx.Var[str]) -> rx.Component:
+    return rx.el.li(
+        button(
+            tag,
+            icon("close"),
+            variant="secondary",
+            size="sm",
+            aria_label=f"Take the tag {tag} away",
+            on_click=DocumentState.remove_tag(tag),
+        ),
+        key=tag,
     )
 
 

@@ -35,6 +35,11 @@ class DocumentState(rx.State):
     tab: str = "text"
     wanted_as: str = "Cited"
 
+    tags: list[str] = []
+    known_tags: list[str] = []  # of the other documents, to choose from while typing
+    tag_error: str = ""
+    n_tags_added: int = 0
+
     parts: list[TextPart] = []
     has_earlier_text: bool = False
     has_later_text: bool = False
@@ -65,7 +70,9 @@ class DocumentState(rx.State):
         except (NotFound, InvalidInput):
             self.is_missing, self.is_loading = True, False
             return
-        self.head, self._kb_id = head(document), document.kb_id
+        self.head, self._kb_id, self.tags = head(document), document.kb_id, list(document.tags)
+        facets = await services().documents.facets(document.kb_id, owner_id=owner_id)
+        self.known_tags = [tag for tag, _ in facets.tags]
         if chunk is not None:
             self.tab, self._wanted = "chunks", chunk.id
             self.wanted_as = "Found" if "found" in self.router.url.query_parameters else "Cited"
@@ -94,6 +101,28 @@ class DocumentState(rx.State):
     async def later(self) -> None:
         """Go on one window of what is shown."""
         await _move(self, 1)
+
+    @rx.event
+    async def add_tags(self, form: dict[str, Any]) -> None:
+        """Add the form's tag, or several with commas between them."""
+        owner_id = await current_owner(self)
+        typed = as_text(form, "tags")
+        self.tag_error = ""
+        if not typed.strip():
+            return
+        try:
+            await _set_tags(self, owner_id, [*self.tags, *typed.split(",")])
+        except InvalidInput as error:
+            self.tag_error = str(error)
+            return
+        self.n_tags_added += 1  # empties the field
+
+    @rx.event
+    async def remove_tag(self, tag: str) -> None:
+        """Take a tag away."""
+        owner_id = await current_owner(self)
+        self.tag_error = ""
+        await _set_tags(self, owner_id, [each for each in self.tags if each != tag])
 
     @rx.event
     async def switch_chunk(self, chunk_id: int, enabled: bool) -> Any:
@@ -136,6 +165,12 @@ class DocumentState(rx.State):
         self.editing_id = 0
         _replace(self, changed)
         yield notify("Saved. Answers use the new text from now on.")
+
+
+async def _set_tags(state: DocumentState, owner_id: int, tags: list[str]) -> None:
+    """Keep tags. Raises InvalidInput."""
+    changed = await services().documents.set_tags(state._kb_id, state.head.id, owner_id=owner_id, tags=tags)
+    state.tags = list(changed.tags)
 
 
 async def _find(state: DocumentState, owner_id: int) -> tuple[Document, StoredChunk | None]:

@@ -171,16 +171,19 @@ def _list() -> rx.Component:
 
 def _filters() -> rx.Component:
     return rx.el.div(
-        text_input(
-            name="name",
-            id="filter-name",
-            label="Find by name",
-            hide_label=True,
-            type="search",
-            placeholder="Find by name",
-            key=KnowledgeBaseState.n_resets,  # what is typed stays the browser's; a new key empties it
-            default_value="",
-            on_change=KnowledgeBaseState.filter_name.debounce(300),
+        rx.el.div(
+            text_input(
+                name="name",
+                id="filter-name",
+                label="Find by name",
+                hide_label=True,
+                type="search",
+                placeholder="Find by name",
+                key=KnowledgeBaseState.n_resets,  # what is typed stays the browser's; a new key empties it
+                default_value="",
+                on_change=KnowledgeBaseState.filter_name.debounce(300),
+            ),
+            class_name="col-span-2 sm:col-span-1",
         ),
         select(
             name="status",
@@ -191,7 +194,19 @@ def _filters() -> rx.Component:
             value=KnowledgeBaseState.status,
             on_change=KnowledgeBaseState.filter_status,
         ),
-        class_name="grid grid-cols-[minmax(0,1fr)_10rem] gap-3 sm:max-w-md",
+        rx.cond(
+            KnowledgeBaseState.tags,
+            select(
+                name="tag",
+                id="filter-tag",
+                label="Tag",
+                hide_label=True,
+                options=KnowledgeBaseState.tags,
+                value=KnowledgeBaseState.tag,
+                on_change=KnowledgeBaseState.filter_tag,
+            ),
+        ),
+        class_name="grid grid-cols-2 gap-3 sm:max-w-2xl sm:grid-cols-[minmax(0,1fr)_10rem_10rem]",
     )
 
 
@@ -201,6 +216,14 @@ def _document(document: DocumentRow) -> rx.Component:
             rx.el.div(
                 _name(document),
                 rx.el.div(document.facts, class_name="text-sm font-normal text-muted"),
+                rx.cond(
+                    document.tags,
+                    rx.el.ul(
+                        rx.foreach(document.tags, lambda tag: rx.el.li(badge(tag))),
+                        aria_label="Tags",
+                        class_name="mt-1 flex flex-wrap gap-1.5",
+                    ),
+                ),
                 class_name="min-w-0",
             )
         ),
@@ -275,7 +298,7 @@ def _nothing_found() -> rx.Component:
     return empty_state(
         icon="filter",
         title="No document matches",
-        text="Try another name or state.",
+        text="Try another name, state or tag.",
         action=button("Show all documents", variant="secondary", on_click=KnowledgeBaseState.show_all),
     )
 

@@ -28,6 +28,7 @@ from rag_app.ui.dashboard.knowledge_base.view import (
     hint,
     rows,
     summary,
+    tag_options,
 )
 from rag_app.ui.feedback import notify
 from rag_app.ui.presence import is_connected, is_open_at
@@ -50,6 +51,8 @@ class KnowledgeBaseState(rx.State):
     has_newer: bool = False
     is_loading: bool = True
     status: str = ""
+    tag: str = ""
+    tags: list[tuple[str, str]] = []
     name: str = ""
     n_resets: int = 0
     hint: str = ""
@@ -75,7 +78,7 @@ class KnowledgeBaseState(rx.State):
             return None
         self._watcher = 0
         wish = self.router.url.query_parameters.get("status", "")
-        self.status, self.name = wish if wish in dict(FILTERS) else "", ""
+        self.status, self.name, self.tag, self.tags = wish if wish in dict(FILTERS) else "", "", "", []
         self.n_resets += 1
         _forget_duplicates(self)
         self.deleting_id = 0
@@ -87,6 +90,7 @@ class KnowledgeBaseState(rx.State):
         if kb_id == 0:
             return None
         await _first_page(self, owner_id)
+        self.tags = tag_options(await services().documents.facets(kb_id, owner_id=owner_id))
         return KnowledgeBaseState.watch
 
     @rx.event(background=True)
@@ -128,6 +132,14 @@ class KnowledgeBaseState(rx.State):
         return KnowledgeBaseState.watch
 
     @rx.event
+    async def filter_tag(self, tag: str) -> Any:
+        """Show only documents with a tag."""
+        owner_id = await current_owner(self)
+        self.tag = one_of(tag, dict(self.tags) or {""})
+        await _first_page(self, owner_id)
+        return KnowledgeBaseState.watch
+
+    @rx.event
     async def filter_name(self, name: str) -> Any:
         """Show only documents whose name contains a text."""
         owner_id = await current_owner(self)
@@ -139,7 +151,7 @@ class KnowledgeBaseState(rx.State):
     async def show_all(self) -> Any:
         """Take the filters away."""
         owner_id = await current_owner(self)
-        self.status = self.name = ""
+        self.status = self.name = self.tag = ""
         self.n_resets += 1
         await _first_page(self, owner_id)
         return KnowledgeBaseState.watch
@@ -269,11 +281,12 @@ def _wanted(state: KnowledgeBaseState) -> dict[str, Any]:
         "kb_id": state.summary.kb_id,
         "status": state.status,
         "name": state.name,
+        "tag": state.tag,
         "before": state._before,
     }
 
 
-async def read(kb_id: int, *, owner_id: int, status: str, name: str, before: int) -> Listing:
+async def read(kb_id: int, *, owner_id: int, status: str, name: str, tag: str, before: int) -> Listing:
     """Look at a knowledge base. Raises NotFound."""
     kb = await services().knowledge_bases.get(kb_id, owner_id=owner_id)
     progress = await services().documents.progress(kb_id, owner_id=owner_id)
@@ -284,6 +297,7 @@ async def read(kb_id: int, *, owner_id: int, status: str, name: str, before: int
         limit=PAGE + 1,
         status=status or None,
         name=name.strip() or None,
+        tag=tag or None,
     )
     return Listing(summary(kb), batch(progress), rows(found[:PAGE]), len(found) > PAGE)
 

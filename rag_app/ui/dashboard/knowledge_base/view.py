@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from rag_app.domain.knowledge_bases import BatchProgress, Document, Job, KnowledgeBase
+from rag_app.domain.knowledge_bases import BatchProgress, Document, Facets, Job, KnowledgeBase
 from rag_app.rag.parsers.contract import SUPPORTED
 from rag_app.ui import routes
 from rag_app.ui.wording import ago, counted, listed, remaining, size
@@ -43,6 +43,7 @@ class DocumentRow:
     can_retry: bool
     facts: str
     added: str
+    tags: list[str]
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,13 @@ def row(document: Document, *, now: datetime | None = None) -> DocumentRow:
             [size(document.size_bytes), counted(document.n_pages, "page") if document.n_pages else ""]
         ),
         added=ago(document.created_at, now=now),
+        tags=list(document.tags),
     )
+
+
+def tag_options(facets: Facets) -> list[tuple[str, str]]:
+    """What can be chosen to see only documents with a tag; nothing while there are none."""
+    return [("", "All tags"), *((tag, tag) for tag, _ in facets.tags)] if facets.tags else []
 
 
 def summary(kb: KnowledgeBase) -> Summary:

@@ -21,7 +21,7 @@ def why(passage: Passage, place: int) -> str:
     elif by_words:
         found = f"Found by its words alone: {by_words}; its meaning is not among the nearest"
     elif by_meaning:
-        found = f"Found by its meaning alone: it shares no word with your question, but {by_meaning}"
+        found = f"Found by its meaning alone: it shares no telling word with your question, but {by_meaning}"
     else:
         found = "Found by another way of asking your question"
     return f"{found}{_after_reading(scores, place)}."

@@ -47,10 +47,16 @@ def milliseconds(value: float) -> str:
     return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
 
 
+def _time(step: Step) -> str:
+    if step.was_done:
+        return milliseconds(step.duration_ms)
+    return f"given up after {milliseconds(step.duration_ms)}" if step.duration_ms >= 1 else "skipped"
+
+
 def _step(step: Step, *, longest: float) -> StepView:
     return StepView(
         title=_NAMES.get(step.name, step.name),
-        time=milliseconds(step.duration_ms) if step.was_done else "skipped",
+        time=_time(step),
         note=step.note,
         was_done=step.was_done,
         share=round(step.duration_ms / longest * 100) if step.was_done and longest else 0,
