@@ -39,6 +39,7 @@ from rag_app.db.queries.search import EmbeddingSpace, vector_literal
 from rag_app.db.queries.word_index import ChunkWords
 from rag_app.domain.knowledge_bases import KbScope
 from rag_app.domain.rag_config import RagConfig
+from rag_app.domain.word_index import POSTING
 from rag_app.services.candidates import CandidateFinder
 from rag_app.services.embedders import Embedders
 from rag_app.services.retrieval import RetrievalService
@@ -51,6 +52,7 @@ CHUNKS_PER_DOCUMENT = 50
 WORDS_PER_CHUNK = 120
 N_WORDS = 20_000  # of the invented language
 N_STOP_WORDS = 100  # its most frequent ones, which no index keeps
+SEGMENT = 25_000  # chunks of a document in knowledge bases that have more
 QUESTION_WORDS = 8
 N_QUERIES = 60
 N_WARM_UP = 5
@@ -85,9 +87,15 @@ class World:
         found = self.centres[self.numbers.integers(N_CENTRES, size=n)] + 0.7 * noise
         return found / np.linalg.norm(found, axis=1, keepdims=True)
 
-    def texts(self, n: int, n_words: int) -> list[str]:
+    def draw(self, n: int, n_words: int) -> NDArray[np.int64]:
         drawn = np.searchsorted(self.cumulated, self.numbers.random((n, n_words)))
-        return [" ".join(row) for row in self.words[np.minimum(drawn, N_WORDS - 1)]]
+        return np.minimum(drawn, N_WORDS - 1)
+
+    def texts(self, n: int, n_words: int) -> list[str]:
+        return self.written(self.draw(n, n_words))
+
+    def written(self, drawn: NDArray[np.int64]) -> list[str]:
+        return [" ".join(row) for row in self.words[drawn]]
 
 
 @dataclass
@@ -115,7 +123,7 @@ async def fill(place: Installation, session: Any, world: World, kb_id: int, n_ch
     )
     scope = KbScope(kb_id, place.owner_id)
     await access.enter(session, scope)
-    step = 50 * CHUNKS_PER_DOCUMENT if n_chunks > 10_000 else CHUNKS_PER_DOCUMENT
+    step = SEGMENT if n_chunks > SEGMENT else CHUNKS_PER_DOCUMENT
     for start in range(0, n_chunks, step):
         n = min(step, n_chunks - start)
         made = await session.exec(
@@ -128,7 +136,8 @@ async def fill(place: Installation, session: Any, world: World, kb_id: int, n_ch
         document_id = made.scalar_one()
         await word_index.lock(session, scope)
         first = await word_index.take_ordinals(session, scope, document_id=document_id, n=n)
-        texts = world.texts(n, WORDS_PER_CHUNK)
+        drawn = world.draw(n, WORDS_PER_CHUNK)
+        texts = world.written(drawn)
         await session.exec(
             sa.text("""
                 INSERT INTO chunks (kb_id, ordinal, document_id, position, content, content_hash)
@@ -137,11 +146,54 @@ async def fill(place: Installation, session: Any, world: World, kb_id: int, n_ch
             """),
             params={"kb": kb_id, "first": first, "document": document_id, "texts": texts},
         )
-        words = [ChunkWords(first + at, text) for at, text in enumerate(texts)]
-        about = {"document_id": document_id, "language": "english"}
-        await word_index.add(session, scope, chunks=words, **about)
+        if n_chunks > SEGMENT:
+            await add_segment(session, world, kb_id, document_id, first, drawn)
+        else:
+            words = [ChunkWords(first + at, text) for at, text in enumerate(texts)]
+            about = {"document_id": document_id, "language": "english"}
+            await word_index.add(session, scope, chunks=words, **about)
     await session.commit()
     copy_vectors(place, world, kb_id, n_chunks, is_large=is_large)
+
+
+async def add_segment(
+    session: Any, world: World, kb_id: int, document_id: int, first: int, drawn: NDArray[np.int64]
+) -> None:
+    """What `word_index.add` makes of these chunks, without asking the database to cut every text."""
+    n, length = drawn.shape
+    pairs, counts = np.unique(drawn + N_WORDS * np.arange(n)[:, None], return_counts=True)
+    order = np.argsort(pairs % N_WORDS, kind="stable")
+    words, rows = (pairs % N_WORDS)[order], np.zeros(pairs.size, POSTING)
+    rows["ordinal"], rows["frequency"], rows["length"] = (
+        first + (pairs // N_WORDS)[order],
+        counts[order],
+        length,
+    )
+    found, starts = np.unique(words, return_index=True)
+    params = {"kb": kb_id, "document": document_id, "n": n, "terms": n * length}
+    made = await session.exec(
+        sa.text("""
+            INSERT INTO word_segments (kb_id, id, n_chunks)
+            VALUES (:kb, nextval('word_segments_id_seq'), :n) RETURNING id
+        """),
+        params=params,
+    )
+    packed = [part.tobytes() for part in np.split(rows, starts[1:])]
+    await session.exec(
+        sa.text("""
+            INSERT INTO chunk_postings (kb_id, lexeme, segment_id, postings)
+            SELECT :kb, lexeme, :segment, postings
+            FROM unnest(CAST(:lexemes AS text[]), CAST(:postings AS bytea[])) AS new(lexeme, postings)
+        """),
+        params=params
+        | {"segment": made.scalar_one(), "lexemes": world.words[found].tolist(), "postings": packed},
+    )
+    for statement in (
+        "INSERT INTO document_word_stats VALUES (:document, :kb, 'english', :n, :terms)",
+        """INSERT INTO kb_word_stats AS s VALUES (:kb, 'english', :n, :terms) ON CONFLICT (kb_id, language)
+           DO UPDATE SET n_chunks = s.n_chunks + :n, n_terms = s.n_terms + :terms""",
+    ):
+        await session.exec(sa.text(statement), params=params)
 
 
 def copy_vectors(place: Installation, world: World, kb_id: int, n_chunks: int, *, is_large: bool) -> None:

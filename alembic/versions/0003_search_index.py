@@ -1,7 +1,7 @@
 """Vectors in a table of their own, words in segments, and a wall between knowledge bases.
 
 Every chunk has a number within its knowledge base, its ordinal, by which both rankings know it
-(docs/decisions/0008-two-round-trips.md). Words are indexed anew by the worker after this revision.
+(docs/decisions/0009-search-in-two-round-trips.md). Words are indexed anew by the worker after this revision.
 
 Revision ID: 0003
 Revises: 0002

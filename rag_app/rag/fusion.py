@@ -10,7 +10,7 @@ the same question always gets the same list.
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -147,16 +147,12 @@ def minmax(scores: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]
 def without_duplicates(ranking: Sequence[T], *, text_of: Callable[[T], str]) -> list[T]:
     """Keep the best of passages whose texts are the same, or nearly so: that share nine in ten shingles."""
     kept: list[T] = []
-    sizes: list[int] = []  # of the kept ones: how many shingles they have
-    having: defaultdict[int, list[int]] = defaultdict(list)  # shingle → places of the kept ones with it
+    texts: list[_Text] = []
     for one in ranking:
-        shingles = _shingles(_WORD.findall(text_of(one).casefold()))
-        shared = Counter(place for shingle in shingles for place in having.get(shingle, ()))
-        if any(_similar(n, len(shingles), sizes[place]) for place, n in shared.items()):
+        text = _Text(_WORD.findall(text_of(one).casefold()))
+        if text.words and any(text.repeats(other) for other in texts):
             continue
-        for shingle in shingles:
-            having[shingle].append(len(kept))
-        sizes.append(len(shingles))
+        texts.append(text)
         kept.append(one)
     return kept
 
@@ -224,14 +220,12 @@ class _Text:
         at_most = max(len(self._telling), len(other._telling))
         if 2 * len(self._telling & other._telling) < at_most:
             return False
-        return _similar(self._all_shingles, other._all_shingles)
+        one, other_one = self._all_shingles, other._all_shingles
+        n_shared = len(one & other_one)
+        return n_shared >= SIMILAR * (len(one) + len(other_one) - n_shared)
 
 
 def _shingles(words: Sequence[str]) -> frozenset[int]:
     """Runs of words, as hashes; of a short text the whole, of one without words none."""
     last = max(min(1, len(words)), len(words) - SHINGLE_WORDS + 1)
     return frozenset(hash(tuple(words[start : start + SHINGLE_WORDS])) for start in range(last))
-
-
-def _similar(n_shared: int, n_one: int, n_other: int) -> bool:
-    return n_shared >= SIMILAR * (n_one + n_other - n_shared)

@@ -16,7 +16,7 @@ JUDGED = 20  # candidates the scores were calibrated with
 def valued(candidates: list[Candidate]) -> list[Candidate]:
     """The candidates in the order they are in, with values as if a reranker agreed with it."""
     head, tail = candidates[:JUDGED], candidates[JUDGED:]
-    values = fusion.blend([one.fused.fused for one in head], [None] * len(head)).tolist()
+    values = fusion.blend([one.fused.fused for one in head]).tolist()
     values += values[-1:] * len(tail)
     return [replace(one, value=value) for one, value in zip(candidates, values, strict=True)]
 

@@ -1,7 +1,7 @@
 """How long each step took and what came of it, gathered while a question is searched for."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -24,7 +24,7 @@ class Trace:
     _started: float = field(default_factory=time.perf_counter)
 
     @contextmanager
-    def step(self, name: StepName) -> Iterator[Note]:
+    def step(self, name: StepName) -> Generator[Note]:
         """Time a step, also one that fails."""
         note, started = Note(), time.perf_counter()
         try:

@@ -2,9 +2,10 @@
 
 import asyncio
 
+import psycopg
 import pytest
 
-from rag_app.db.queries import vector_index
+from rag_app.db.queries import access, vector_index
 from rag_app.services import embedding_switches
 from tests.invariants import violations
 
@@ -64,9 +65,9 @@ async def test_after_a_crash_finished_batches_are_not_paid_again(
     owner, kb, run_jobs, services, monkeypatch, database
 ):
     monkeypatch.setattr(embedding_switches, "BATCH", 2)
-    embedder = services.embedders.get("local_minilm")
+    embedder = services.retrieval.embedders.get("local_minilm")
     asked: list[str] = []
-    embed = embedder.embed_documents
+    embed = embedder.embed_with_codes
 
     async def counted(texts):
         if len(asked) >= 4:
@@ -74,7 +75,7 @@ async def test_after_a_crash_finished_batches_are_not_paid_again(
         asked.extend(texts)
         return await embed(texts)
 
-    monkeypatch.setattr(embedder, "embed_documents", counted)
+    monkeypatch.setattr(embedder, "embed_with_codes", counted)
     await owner.http.put(url(kb), json={"model": "local_minilm"})
     with pytest.raises(asyncio.CancelledError):
         await services.embedding_switches.work(kb["id"])
@@ -94,6 +95,9 @@ async def test_a_document_that_is_ready_meanwhile_is_caught_up_with(owner, kb, r
         await scope_of(services, kb), "local_minilm"
     )  # all there was
     await owner.upload(kb["id"], ("late.txt", b"A late ferry came into the harbour with many boats."))
+    await run_jobs()
+    with psycopg.connect(database, autocommit=True) as connection:  # what the switch overtook waits a moment
+        connection.execute("UPDATE procrastinate_jobs SET scheduled_at = NULL")
     await run_jobs()
 
     assert (await owner.http.get(url(kb))).json()["model"] == "local_minilm"
@@ -115,8 +119,6 @@ async def test_a_large_knowledge_base_is_indexed_before_it_is_switched(
 
 
 async def test_a_lost_job_is_queued_again(owner, kb, run_jobs, services, database):
-    import psycopg
-
     await owner.http.put(url(kb), json={"model": "local_minilm"})
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("DELETE FROM procrastinate_jobs")
@@ -129,7 +131,5 @@ async def test_a_lost_job_is_queued_again(owner, kb, run_jobs, services, databas
 
 
 async def scope_of(services, kb):
-    from rag_app.db.queries import access
-
     async with services.retrieval.sessions() as session:
         return await access.for_job(session, kb_id=kb["id"])

@@ -41,7 +41,10 @@ def _head(passage: FoundPassage) -> rx.Component:
         rx.el.div(
             rx.el.span(
                 "Likely answers your question: ",
-                rx.el.strong(f"{passage.likelihood} %", class_name="font-semibold text-ink tabular-nums"),
+                rx.el.strong(
+                    rx.cond(passage.likelihood > 0, f"{passage.likelihood} %", "under 1 %"),
+                    class_name="font-semibold text-ink tabular-nums",
+                ),
                 class_name="text-sm text-muted",
             ),
             _bar(passage.likelihood),

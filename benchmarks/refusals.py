@@ -1,0 +1,91 @@
+"""How often the whole product answers without a key, and how a least score changes that.
+
+    python benchmarks/refusals.py --data FOLDER --sets squad2_dev xquad_en xquad_de
+
+Half of the articles of a set are uploaded; asked are questions of these articles, questions of the other
+half, which should be refused, and SQuAD's adversarial ones: written about a paragraph that is there, to look
+as if it answered them. Passages come from the product's own search with its defaults; a question is refused
+when no passage reaches the least score, or when the built-in answerer finds no answer in what is left.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.answerability import SEED, load
+from benchmarks.installation import Installation, installation
+from benchmarks.retrieval_quality import Filled, fill
+from rag_app.domain.retrieval import Passage
+from rag_app.rag.llms._evidence import weigh
+from rag_app.rag.llms._judgement import is_answerable
+
+LEAST_SCORES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
+
+
+def adversarial(path: Path, titles: set[str]) -> list[str]:
+    """Questions without an answer about articles that are there."""
+    queries = json.loads(path.read_text())["queries"]
+    return [query["q"] for query in queries if not query["answers"] and query.get("title") in titles]
+
+
+async def refused(place: Installation, filled: Filled, question: str) -> list[bool]:
+    """For each least score, whether the product would refuse."""
+    found = await place.services.retrieval.search(filled.kb_id, question, owner_id=place.owner_id)
+    return [
+        await _refuses(place, question, [one for one in found.passages if one.score >= least])
+        for least in LEAST_SCORES
+    ]
+
+
+async def _refuses(place: Installation, question: str, passages: list[Passage]) -> bool:
+    if not passages:
+        return True
+    embedder = place.services.retrieval.embedders.get(place.services.settings.rag_local_embedder)
+    weighed = await weigh(question, tuple(passages), embedder)
+    return weighed is None or not is_answerable(weighed, embedder.name)
+
+
+async def run(place: Installation, path: Path, n: int) -> None:
+    """One set."""
+    texts, inside, outside = load(path)
+    documents = json.loads(path.read_text())["docs"]
+    titles = {document["title"] for document in documents if document["text"] in set(texts)}
+    filled = await fill(place, texts)
+    chance = random.Random(SEED + 1)
+    groups = {
+        "answerable": [one.text for one in inside],
+        "of other articles": [one.text for one in outside],
+        "adversarial": adversarial(path, titles),
+    }
+    print(f"\n{path.stem}, share refused by least score\n")
+    print("| questions | n | " + " | ".join(f"{least:g}" for least in LEAST_SCORES) + " |")
+    print("|---|---|" + "---|" * len(LEAST_SCORES))
+    for name, questions in groups.items():
+        chosen = chance.sample(questions, min(n, len(questions)))
+        if not chosen:
+            continue
+        rows = [await refused(place, filled, question) for question in chosen]
+        shares = (sum(row[at] for row in rows) / len(rows) for at in range(len(LEAST_SCORES)))
+        cells = " | ".join(f"{share:.1%}" for share in shares)
+        print(f"| {name} | {len(chosen)} | {cells} |", flush=True)
+
+
+async def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--sets", nargs="+", default=["squad2_dev", "xquad_en", "xquad_de"])
+    parser.add_argument("--questions", type=int, default=200, help="of each kind")
+    options = parser.parse_args()
+    for name in options.sets:
+        async with installation() as place:
+            await run(place, options.data / f"{name}.json", options.questions)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
