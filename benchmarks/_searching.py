@@ -14,7 +14,7 @@ import Stemmer  # ty: ignore[import-not-found] - compiled, without types
 from numpy.typing import NDArray
 
 from rag_app.rag.embedders import local_e5, local_minilm
-from rag_app.rag.embedders._onnx import OnnxEmbedder
+from rag_app.rag.embedders._onnx import LateOnnxEmbedder
 
 LANGUAGES = {"squad2_dev": "english", "xquad_en": "english", "xquad_de": "german", "twowiki_101": "english"}
 MODULES = {"local_e5": local_e5, "local_minilm": local_minilm}
@@ -102,11 +102,11 @@ def best(scores: NDArray) -> list[tuple[int, float]]:
     return [(int(place), float(scores[place])) for place in order]
 
 
-def build(name: str, models: Path) -> OnnxEmbedder:
+def build(name: str, models: Path) -> LateOnnxEmbedder:
     return MODULES[name].build(models_dir=models, threads=2)
 
 
-async def embedded(embedder: OnnxEmbedder, questions: QuestionSet, cache: Path) -> Embedded:
+async def embedded(embedder: LateOnnxEmbedder, questions: QuestionSet, cache: Path) -> Embedded:
     """Vectors and codes of a set's paragraphs, made once and kept in `cache`."""
     path = cache / f"{questions.name}-{embedder.name}-{embedder.codes_version}.npz"
     if not path.exists():

@@ -33,7 +33,7 @@ from benchmarks._searching import (
     embedded,
 )
 from rag_app.rag.calibration import Scale, Signals, calibrated, coverages
-from rag_app.rag.embedders._onnx import OnnxEmbedder
+from rag_app.rag.embedders._onnx import LateOnnxEmbedder
 from rag_app.rag.fusion import STANDARDISED_OVER, best_first, blend, fuse
 
 SETS = ("squad2_dev", "xquad_en", "xquad_de")
@@ -69,7 +69,7 @@ class Half:
         texts = [self.whole.texts[place] for place in places]
         return Half(self.whole, self.paragraphs, places, Words(texts, LANGUAGES[self.whole.name]))
 
-    async def search(self, question: Question, embedder: OnnxEmbedder) -> list[Case]:
+    async def search(self, question: Question, embedder: LateOnnxEmbedder) -> list[Case]:
         """Without and with reranking."""
         vector = await embedder.embed_query(question.text)
         cosines = self.paragraphs.vectors[self.places] @ vector
@@ -87,7 +87,7 @@ class Half:
 
 
 async def collect(
-    embedder: OnnxEmbedder, whole: QuestionSet, paragraphs: Embedded, n: int
+    embedder: LateOnnxEmbedder, whole: QuestionSet, paragraphs: Embedded, n: int
 ) -> tuple[list[list[Case]], list[list[Case]]]:
     """Cases to fit on and cases to measure on, each without and with reranking."""
     articles = sorted(set(whole.articles))

@@ -29,7 +29,7 @@ from benchmarks._searching import (
     build,
     embedded,
 )
-from rag_app.rag.embedders._onnx import OnnxEmbedder
+from rag_app.rag.embedders._onnx import LateOnnxEmbedder
 from rag_app.rag.fusion import best_first, blend, fuse
 
 K = 10
@@ -62,7 +62,7 @@ def measures(ranking: Sequence[int], gold: frozenset[int]) -> tuple[float, ...]:
 
 
 async def orders(
-    question: str, embedder: OnnxEmbedder, paragraphs: Embedded, words: Words
+    question: str, embedder: LateOnnxEmbedder, paragraphs: Embedded, words: Words
 ) -> dict[str, list[int]]:
     """The order by each method."""
     by_meaning = best(paragraphs.vectors @ await embedder.embed_query(question))
@@ -81,7 +81,7 @@ async def orders(
 
 
 async def table(
-    questions: Sequence[Question], embedder: OnnxEmbedder, paragraphs: Embedded, words: Words
+    questions: Sequence[Question], embedder: LateOnnxEmbedder, paragraphs: Embedded, words: Words
 ) -> dict[str, np.ndarray]:
     rows = defaultdict(list)
     for question in questions:
@@ -90,7 +90,7 @@ async def table(
     return {method: np.mean(values, axis=0) for method, values in rows.items()}
 
 
-async def cost(questions: Sequence[Question], embedder: OnnxEmbedder, paragraphs: Embedded) -> str:
+async def cost(questions: Sequence[Question], embedder: LateOnnxEmbedder, paragraphs: Embedded) -> str:
     codes = paragraphs.codes[:DEPTH]
     spent = 0.0
     for question in questions[:50]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag_app.rag.embedders import local_e5, local_minilm
-from rag_app.rag.embedders._onnx import OnnxEmbedder
+from rag_app.rag.embedders._onnx import LateOnnxEmbedder
 from rag_app.rag.embedders._token_codes import N_BITS, TokenCodes
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -27,7 +27,7 @@ SEED = 0
 LEVELS = 127  # directions are kept in one byte a number
 
 
-def embedder(module, models_dir: Path) -> OnnxEmbedder:
+def embedder(module, models_dir: Path) -> LateOnnxEmbedder:
     """The module's model with codes that keep token vectors as they are."""
     load = {
         local_e5: partial(local_e5._load_encoder, models_dir, 2),
@@ -36,7 +36,7 @@ def embedder(module, models_dir: Path) -> OnnxEmbedder:
     whole = TokenCodes(
         0, np.zeros(module.DIMENSIONS, np.float32), np.eye(module.DIMENSIONS, dtype=np.float32)
     )
-    return OnnxEmbedder(
+    return LateOnnxEmbedder(
         name=module.NAME,
         dimensions=module.DIMENSIONS,
         max_tokens=module.MAX_TOKENS,
@@ -47,7 +47,7 @@ def embedder(module, models_dir: Path) -> OnnxEmbedder:
     )
 
 
-async def token_vectors(model: OnnxEmbedder, texts: list[str]) -> NDArray[np.float32]:
+async def token_vectors(model: LateOnnxEmbedder, texts: list[str]) -> NDArray[np.float32]:
     """Vectors of the telling tokens, of length 1."""
     _, vectors = await model._embed(texts, model._document_prefix, model._codes.project)
     return np.concatenate(vectors)

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import procrastinate
 from pydantic import SecretStr
@@ -13,11 +14,15 @@ from rag_app import registry
 from rag_app.crypto import AccessTokens, load_or_make_secret
 from rag_app.db.engine import create_engine, create_sessions
 from rag_app.db.queue import create_queue
+from rag_app.domain.embedding_models import EmbeddingChoice
 from rag_app.domain.knowledge_bases import KnowledgeBase
 from rag_app.errors import PermanentError
 from rag_app.rag import embedders, llms, rerankers
+from rag_app.rag.embedders import hub_onnx
 from rag_app.rag.embedders.contract import Embedder
+from rag_app.rag.embedders.hub_onnx import HubEmbedderModel
 from rag_app.rag.llms.contract import LLM, LLMSettings
+from rag_app.rag.model_hub import HubModel
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import find_tessdata, remove_leftovers
 from rag_app.rag.rerankers.contract import Reranker, RerankerParts
@@ -138,7 +143,7 @@ def build(config: Settings) -> Services:
             sessions,
             all_embedders,
             jobs_queue,
-            {name: registry.load(embedders, name) for name in registry.names(embedders)},
+            _embedding_choices(config),
         ),
         idempotency=IdempotencyService(sessions),
         indexes=IndexService(sessions),
@@ -158,9 +163,58 @@ def secret_key(config: Settings) -> str:
     return secret.get_secret_value() if secret else load_or_make_secret(config.rag_data_dir)
 
 
+def hub_embedder(config: Settings) -> HubEmbedderModel | None:
+    """The embedding model of the hub that the operator has set up, if any.
+
+    Raises:
+        PermanentError: something about it is missing or not pinned; the message names the setting.
+    """
+    if not config.rag_hub_embedder_repo:
+        return None
+    files = HubModel(
+        what="embedding model",
+        setting="RAG_HUB_EMBEDDER",
+        url=config.rag_model_hub_url,
+        repo=config.rag_hub_embedder_repo,
+        revision=config.rag_hub_embedder_revision,
+        file=config.rag_hub_embedder_file,
+        sha256=config.rag_hub_embedder_sha256,
+        tokenizer_sha256=config.rag_hub_embedder_tokenizer_sha256,
+    )
+    files.check()
+    if config.rag_hub_embedder_dimensions is None:
+        raise PermanentError("RAG_HUB_EMBEDDER_DIMENSIONS must say how many numbers a vector has.")
+    return HubEmbedderModel(
+        files,
+        dimensions=config.rag_hub_embedder_dimensions,
+        max_tokens=config.rag_hub_embedder_max_tokens,
+        pooling=config.rag_hub_embedder_pooling,
+        query_prefix=config.rag_hub_embedder_query_prefix,
+        document_prefix=config.rag_hub_embedder_document_prefix,
+    )
+
+
+def _embedding_choices(config: Settings) -> tuple[EmbeddingChoice, ...]:
+    modules = [registry.load(embedders, name) for name in registry.names(embedders) if name != hub_onnx.NAME]
+    built_in = [EmbeddingChoice(module.NAME, module.LABEL, module.DIMENSIONS) for module in modules]
+    hub = hub_embedder(config)
+    return (*built_in, *([EmbeddingChoice(hub.name, hub.label, hub.dimensions)] if hub else []))
+
+
 def _make_embedder(config: Settings, name: str) -> Embedder:
-    module = registry.load(embedders, name)
-    return module.build(models_dir=config.rag_data_dir / "models", threads=config.rag_embedding_threads)
+    here: dict[str, Any] = {
+        "models_dir": config.rag_data_dir / "models",
+        "threads": config.rag_embedding_threads,
+    }
+    if not name.startswith(hub_onnx.NAME):
+        return registry.load(embedders, name).build(**here)
+    hub = hub_embedder(config)
+    if hub is None or hub.name != name:
+        raise PermanentError(
+            "The embedding model of this knowledge base is not set up here any more. "
+            "Its owner can choose another one in the settings."
+        )
+    return hub_onnx.build(hub, **here)
 
 
 def _make_llm(

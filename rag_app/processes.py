@@ -265,11 +265,15 @@ def web(configuration: Settings) -> None:
 
 
 def migrate(configuration: Settings) -> None:
-    """Bring the schema up to date; `DATABASE_URL` must be set."""
-    from rag_app.db.migrations import upgrade
+    """Bring the schema up to date, with room for the embedding models; `DATABASE_URL` must be set."""
+    from rag_app.bootstrap import hub_embedder
+    from rag_app.db.migrations import add_embedding_model, upgrade
 
     assert configuration.database_url
+    hub = hub_embedder(configuration)  # before anything is changed: it may be set up wrongly
     upgrade(configuration.database_url)
+    if hub is not None:
+        add_embedding_model(configuration.database_url, name=hub.name, dimensions=hub.dimensions)
 
 
 def worker(configuration: Settings) -> None:

@@ -101,6 +101,30 @@ class Settings(BaseSettings):
     rag_cross_encoder_tokenizer_sha256: str = Field(
         "", description="SHA-256 the repository's tokenizer.json must have."
     )
+    rag_hub_embedder_repo: str = Field(
+        "", description="Repository of an embedding model on the model hub, offered beside the built-in ones."
+    )
+    rag_hub_embedder_revision: str = Field("", description="The commit its files are taken from.")
+    rag_hub_embedder_file: str = Field("onnx/model.onnx", description="Its ONNX graph in the repository.")
+    rag_hub_embedder_sha256: str = Field("", description="SHA-256 the ONNX graph must have.")
+    rag_hub_embedder_tokenizer_sha256: str = Field(
+        "", description="SHA-256 the repository's tokenizer.json must have."
+    )
+    rag_hub_embedder_dimensions: int | None = Field(
+        None, ge=1, le=4000, description="How many numbers its vectors have."
+    )
+    rag_hub_embedder_max_tokens: int = Field(
+        512, ge=64, le=8192, description="Longest text the model reads, in tokens."
+    )
+    rag_hub_embedder_pooling: Literal["mean", "cls"] = Field(
+        "mean", description="How the model makes one vector of its tokens': their mean, or the first one's."
+    )
+    rag_hub_embedder_query_prefix: str = Field(
+        "", description="Words the model expects before a question, with the space that ends them."
+    )
+    rag_hub_embedder_document_prefix: str = Field(
+        "", description="Words the model expects before a text, with the space that ends them."
+    )
     rag_model_hub_url: str = Field("https://huggingface.co", description="The model hub, or a mirror of it.")
     rag_sign_in_hours: int = Field(
         24, ge=1, le=24, description="Hours until a browser's sign-in must be renewed by use."

@@ -186,8 +186,9 @@ class EmbeddingModelOut(BaseModel):
     model: str = Field(description="The model in use.")
     next_model: str | None = Field(description="The model being prepared; null when there is none.")
     n_done: int = Field(description="Chunks that have a vector of the next model.")
-    n_total: int
+    n_total: int = Field(description="Chunks there are.")
     percentage: int
+    problem: str = Field(description="Why the switch waits or was given up; empty where all is well.")
     choices: list[EmbeddingChoiceOut]
 
     @classmethod

@@ -10,6 +10,7 @@ from rag_app.db.engine import driver_url
 
 ROOT = Path(__file__).resolve().parents[2]
 MIGRATION_LOCK = 0x5261_6741  # any number that nobody else locks; spells "RagA"
+FIRST_ADDED_ID = 100  # of models added beside the revisions; those have the numbers below
 
 
 def upgrade(dsn: str, revision: str = "head") -> None:
@@ -22,6 +23,30 @@ def downgrade(dsn: str, revision: str) -> None:
     """Go back to an earlier revision, `base` for none."""
     with _locked_connection(dsn) as connection:
         command.downgrade(_config(connection), revision)
+
+
+def add_embedding_model(dsn: str, *, name: str, dimensions: int) -> None:
+    """Give a model a number and an index of its own, once; several processes may call at once."""
+    with _locked_connection(dsn) as connection:
+        connection.execute(
+            sa.text("""
+                INSERT INTO embedding_models (id, name, dimensions)
+                SELECT greatest(max(id) + 1, :first_id), :name, :dimensions FROM embedding_models
+                ON CONFLICT (name) DO NOTHING
+            """),
+            {"first_id": FIRST_ADDED_ID, "name": name, "dimensions": dimensions},
+        )
+        added = connection.execute(
+            sa.text("SELECT id, dimensions FROM embedding_models WHERE name = :name"), {"name": name}
+        ).one()
+        connection.execute(
+            sa.text(f"""
+                CREATE INDEX IF NOT EXISTS idx_chunk_embeddings_m{added.id} ON chunk_embeddings
+                  USING hnsw ((embedding::halfvec({added.dimensions})) halfvec_cosine_ops)
+                  WITH (m = 16, ef_construction = 64) WHERE model_id = {added.id} AND indexed AND enabled
+            """)
+        )
+        connection.commit()
 
 
 def _config(connection: sa.Connection) -> Config:

@@ -4,6 +4,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class StoredModel:
+    """A model the database knows, with the number its vectors are stored under."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True)
 class EmbeddingChoice:
     """A model an owner may choose."""
 
@@ -14,13 +22,18 @@ class EmbeddingChoice:
 
 @dataclass(frozen=True)
 class EmbeddingSwitch:
-    """The model in use, the next one if a switch is under way, and how far that is."""
+    """The model in use, the next one if a switch is under way, and how far that is.
+
+    `problem` says why the switch waits or was given up, and is empty where all is well; `n_total` counts
+    the chunks there are, whether or not there is a switch.
+    """
 
     model: str
     next_model: str | None
     n_done: int
     n_total: int
     choices: tuple[EmbeddingChoice, ...]
+    problem: str = ""
 
     @property
     def percentage(self) -> int:

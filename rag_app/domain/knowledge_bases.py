@@ -34,6 +34,7 @@ class KnowledgeBase:
     share_slug: str | None
     is_active: bool
     embedding_model: str
+    embedding_model_id: int  # what its vectors are stored under
     created_at: datetime
     updated_at: datetime
     n_documents: int = 0

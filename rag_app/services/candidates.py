@@ -23,7 +23,7 @@ from rag_app.rag import bm25, fusion, spelling
 from rag_app.rag.bm25 import WordRanking
 from rag_app.rag.fusion import Fused
 from rag_app.rag.words import has_phrases, is_identifier, quoted_phrases, text_for_words
-from rag_app.services.embedders import Embedders, model_id
+from rag_app.services.embedders import Embedders
 from rag_app.services.trace import Trace
 
 SPARE = 20  # candidates beyond those asked for, in place of copies and of many from one document
@@ -87,7 +87,7 @@ class CandidateFinder:
         with trace.step("search") as note:
             async with self._turns, self.sessions() as session:
                 space = EmbeddingSpace(
-                    model_id(kb.embedding_model),
+                    kb.embedding_model_id,
                     self.embedders.get(kb.embedding_model).dimensions,
                     kb.has_indexed_vectors,
                     EFFORT if kb.n_ordinals < VERY_MANY else MORE_EFFORT,

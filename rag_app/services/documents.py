@@ -25,7 +25,7 @@ from rag_app.domain.knowledge_bases import (
 )
 from rag_app.errors import Conflict, InvalidInput, NotFound
 from rag_app.rag.words import words_of_chunk
-from rag_app.services.embedders import Embedders, embed, model_id
+from rag_app.services.embedders import Embedders, embed
 from rag_app.services.tags import clean_tags
 from rag_app.services.text import clean_file_name, clean_text
 from rag_app.storage import Storage
@@ -362,7 +362,7 @@ class DocumentService:
                 content=content,
                 content_hash=hashlib.sha256(text.encode()).digest(),
                 n_tokens=n_tokens,
-                model_id=model_id(kb.embedding_model),
+                model_id=kb.embedding_model_id,
                 vector=vectors[0],
                 codes=codes[0],
                 old_words=words_of_chunk(chunk.heading, chunk.content),

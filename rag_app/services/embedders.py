@@ -6,11 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_app.errors import PermanentError
 from rag_app.rag.embedders.contract import Embedder, LateEmbedder
-
-# Ids that alembic/versions gave to the models; each has its own index in the database.
-MODEL_IDS = {"local_e5": 1, "local_minilm": 2}
 
 
 @dataclass(frozen=True)
@@ -34,14 +30,3 @@ async def embed(
     if isinstance(embedder, LateEmbedder):
         return await embedder.embed_with_codes(texts)
     return await embedder.embed_documents(texts), [None] * len(texts)
-
-
-def model_id(name: str) -> int:
-    """The number a model's vectors are stored under.
-
-    Raises:
-        PermanentError: this installation does not know the model.
-    """
-    if name not in MODEL_IDS:
-        raise PermanentError(f"This installation does not know the embedding model “{name}”.")
-    return MODEL_IDS[name]

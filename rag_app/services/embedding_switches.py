@@ -3,13 +3,10 @@
 switch ── embed every chunk anew, batch by batch ── index ── search by the new one ── delete the old vectors
              │        ├ finished batches are kept: after a crash it goes on where it was
              │        └ documents that become ready meanwhile are caught up with
-             └ cancelled: the new vectors go, nothing else has changed
+             └ cancelled, or the model cannot be used: the new vectors go, nothing else has changed
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
 
 import procrastinate
 import structlog
@@ -17,11 +14,12 @@ import structlog
 from rag_app.db import queue
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, accounts, documents, embedding_switch, vector_index, word_index
+from rag_app.db.queries.embedding_switch import SwitchRow
 from rag_app.db.queries.search import vector_literal
-from rag_app.domain.embedding_models import EmbeddingChoice, EmbeddingSwitch
+from rag_app.domain.embedding_models import EmbeddingChoice, EmbeddingSwitch, StoredModel
 from rag_app.domain.knowledge_bases import KbScope
-from rag_app.errors import Conflict, InvalidInput
-from rag_app.services.embedders import MODEL_IDS, Embedders, embed, model_id
+from rag_app.errors import Conflict, InvalidInput, PermanentError, TransientError
+from rag_app.services.embedders import Embedders, embed
 
 log = structlog.get_logger()
 
@@ -36,7 +34,7 @@ class EmbeddingSwitchService:
     sessions: Sessions
     embedders: Embedders
     jobs_queue: procrastinate.App
-    modules: Mapping[str, ModuleType]
+    choices: tuple[EmbeddingChoice, ...]
 
     async def get(self, kb_id: int, *, owner_id: int) -> EmbeddingSwitch:
         """The model of an owner's knowledge base and its switch. Raises NotFound."""
@@ -52,17 +50,21 @@ class EmbeddingSwitchService:
             InvalidInput: there is no such model, or it is the one in use.
             Conflict: a switch is under way.
         """
-        if model not in self.modules or model not in MODEL_IDS:
-            raise InvalidInput(f"Please choose one of {', '.join(self._names())}.", field="model")
+        names = [choice.name for choice in self.choices]
+        if model not in names:
+            raise InvalidInput(f"Please choose one of {', '.join(names)}.", field="model")
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
             await word_index.lock(session, scope)
             now = await embedding_switch.get(session, scope)
             if now.next_model is not None:
                 raise Conflict("Another model is being prepared. Stop that first.")
-            if now.model == model:
+            if now.model.name == model:
                 raise InvalidInput("This model is in use already.", field="model")
-            await embedding_switch.begin(session, scope, model_id=model_id(model))
+            stored = await embedding_switch.model(session, name=model)
+            if stored is None:
+                raise Conflict("This model was set up a moment ago. It can be chosen after the next start.")
+            await embedding_switch.begin(session, scope, model_id=stored.id)
             await queue.add_embedding_switch(self.jobs_queue, session, kb_id=kb_id)
             await accounts.write_audit(
                 session, user_id=owner_id, kb_id=kb_id, action="embedding_switch_begun", model=model
@@ -84,20 +86,47 @@ class EmbeddingSwitchService:
             return self._shown(await embedding_switch.get(session, scope))
 
     async def work(self, kb_id: int) -> None:
-        """Do what a switch needs, to its end; run again, it goes on where it was."""
+        """Do what a switch needs, to its end; run again, it goes on where it was.
+
+        Raises:
+            TransientError: trying again may help; until then the owner is told what is missing.
+        """
         async with self.sessions.begin() as session:
             scope = await access.for_job(session, kb_id=kb_id)
-            if scope is None:
-                return
-            next_model = (await embedding_switch.get(session, scope)).next_model
+        if scope is None:
+            return
+        next_model = await self._next_model(scope)
+        try:
+            await self._switch(scope, next_model)
+        except TransientError as error:
+            await self._note(scope, next_model, str(error), goes_on=True)
+            raise
+        except PermanentError as error:
+            log.warning("embedding_switch_failed", kb_id=kb_id, reason=str(error))
+            await self._note(scope, next_model, str(error), goes_on=False)
+        await self._delete_others(scope)
+
+    async def _switch(self, scope: KbScope, next_model: StoredModel | None) -> None:
         while next_model is not None:
             await self._embed_all(scope, next_model)
             await self._index_all(scope, next_model)
             if await self._finish(scope, next_model):
-                log.info("embedding_switch_finished", kb_id=kb_id, model=next_model)
+                log.info("embedding_switch_finished", kb_id=scope.kb_id, model=next_model.name)
                 break
             next_model = await self._next_model(scope)
-        await self._delete_others(scope)
+
+    async def _note(self, scope: KbScope, model: StoredModel | None, problem: str, *, goes_on: bool) -> None:
+        """Keep for the owner why a switch does not get on, and end one that cannot."""
+        async with self.sessions.begin() as session:
+            if await access.for_job(session, kb_id=scope.kb_id) is None:
+                return
+            await word_index.lock(session, scope)
+            if model is None or (await embedding_switch.get(session, scope)).next_model != model:
+                return  # it was stopped, or begun with another model, meanwhile
+            if goes_on:
+                await embedding_switch.set_problem(session, scope, problem=problem)
+            else:
+                await embedding_switch.begin(session, scope, model_id=None, problem=problem)
 
     async def resume(self) -> None:
         """Queue the switches that are under way: the second wall, should their jobs have been lost."""
@@ -105,17 +134,17 @@ class EmbeddingSwitchService:
             for kb_id in await embedding_switch.under_way(session):
                 await queue.add_embedding_switch(self.jobs_queue, session, kb_id=kb_id)
 
-    async def _embed_all(self, scope: KbScope, model: str) -> None:
+    async def _embed_all(self, scope: KbScope, model: StoredModel) -> None:
         after = -1
         while True:
             async with self.sessions() as session:
                 await access.enter(session, scope)
                 batch = await embedding_switch.missing(
-                    session, scope, model_id=model_id(model), after=after, limit=BATCH
+                    session, scope, model_id=model.id, after=after, limit=BATCH
                 )
             if not batch or await self._next_model(scope) != model:
                 return
-            vectors, codes = await embed(self.embedders.get(model), [chunk.text for chunk in batch])
+            vectors, codes = await embed(self.embedders.get(model.name), [chunk.text for chunk in batch])
             rows = {
                 chunk.ordinal: (vector_literal(vector), code)
                 for chunk, vector, code in zip(batch, vectors, codes, strict=True)
@@ -123,38 +152,43 @@ class EmbeddingSwitchService:
             await self._keep(scope, model, rows)
             after = batch[-1].ordinal
 
-    async def _keep(self, scope: KbScope, model: str, rows: dict[int, tuple[str, bytes | None]]) -> None:
+    async def _keep(
+        self, scope: KbScope, model: StoredModel, rows: dict[int, tuple[str, bytes | None]]
+    ) -> None:
         """Store vectors of the chunks that are still there."""
         async with self.sessions.begin() as session:
             if await access.for_job(session, kb_id=scope.kb_id) is None:
                 return
             await word_index.lock(session, scope)  # so that no chunk moves or goes meanwhile
-            if (await embedding_switch.get(session, scope)).next_model != model:
+            now = await embedding_switch.get(session, scope)
+            if now.next_model != model:
                 return
+            if now.problem:
+                await embedding_switch.set_problem(session, scope, problem="")
             there = await embedding_switch.still_missing(
-                session, scope, model_id=model_id(model), ordinals=list(rows)
+                session, scope, model_id=model.id, ordinals=list(rows)
             )
             await documents.add_vectors(
                 session,
                 scope,
-                model_id=model_id(model),
+                model_id=model.id,
                 vectors=[(ordinal, *_row(rows[ordinal], enabled)) for ordinal, enabled in there.items()],
             )
 
-    async def _index_all(self, scope: KbScope, model: str) -> None:
+    async def _index_all(self, scope: KbScope, model: StoredModel) -> None:
         """Put the new vectors of a large knowledge base into the index before anybody searches them."""
         async with self.sessions() as session:
             await access.enter(session, scope)
-            n_waiting = await vector_index.n_waiting(session, scope, model_id=model_id(model))
+            n_waiting = await vector_index.n_waiting(session, scope, model_id=model.id)
         if n_waiting < vector_index.INDEX_FROM:
             return
         n_added = -1
         while n_added:
             async with self.sessions.begin() as session:
                 await access.enter(session, scope)
-                n_added = await vector_index.add(session, scope, model_id=model_id(model), limit=BATCH * 16)
+                n_added = await vector_index.add(session, scope, model_id=model.id, limit=BATCH * 16)
 
-    async def _finish(self, scope: KbScope, model: str) -> bool:
+    async def _finish(self, scope: KbScope, model: StoredModel) -> bool:
         """Search by the new model, unless chunks have come or changed meanwhile."""
         async with self.sessions.begin() as session:
             if await access.for_job(session, kb_id=scope.kb_id) is None:
@@ -162,11 +196,10 @@ class EmbeddingSwitchService:
             await word_index.lock(session, scope)
             if (await embedding_switch.get(session, scope)).next_model != model:
                 return False
-            new = model_id(model)
-            if await embedding_switch.missing(session, scope, model_id=new, after=-1, limit=1):
+            if await embedding_switch.missing(session, scope, model_id=model.id, after=-1, limit=1):
                 return False
-            is_indexed = await vector_index.is_any_indexed(session, scope, model_id=new)
-            await embedding_switch.finish(session, scope, model_id=new, is_indexed=is_indexed)
+            is_indexed = await vector_index.is_any_indexed(session, scope, model_id=model.id)
+            await embedding_switch.finish(session, scope, model_id=model.id, is_indexed=is_indexed)
             return True
 
     async def _delete_others(self, scope: KbScope) -> None:
@@ -176,26 +209,20 @@ class EmbeddingSwitchService:
                 if await access.for_job(session, kb_id=scope.kb_id) is None:
                     return
                 now = await embedding_switch.get(session, scope)
-                serving = [model_id(name) for name in (now.model, now.next_model) if name is not None]
+                serving = [model.id for model in (now.model, now.next_model) if model is not None]
                 n_deleted = await embedding_switch.delete_others(
                     session, scope, keep=serving, limit=DELETED_AT_ONCE
                 )
 
-    async def _next_model(self, scope: KbScope) -> str | None:
+    async def _next_model(self, scope: KbScope) -> StoredModel | None:
         async with self.sessions() as session:
             if await access.for_job(session, kb_id=scope.kb_id) is None:
                 return None
             return (await embedding_switch.get(session, scope)).next_model
 
-    def _names(self) -> list[str]:
-        return [name for name in self.modules if name in MODEL_IDS]
-
-    def _shown(self, row: Any) -> EmbeddingSwitch:
-        choices = tuple(
-            EmbeddingChoice(name, self.modules[name].LABEL, self.modules[name].DIMENSIONS)
-            for name in self._names()
-        )
-        return EmbeddingSwitch(row.model, row.next_model, row.n_done, row.n_total, choices)
+    def _shown(self, row: SwitchRow) -> EmbeddingSwitch:
+        next_model = row.next_model.name if row.next_model else None
+        return EmbeddingSwitch(row.model.name, next_model, row.n_done, row.n_total, self.choices, row.problem)
 
 
 def _row(made: tuple[str, bytes | None], enabled: bool) -> tuple[str, bool, bytes | None]:

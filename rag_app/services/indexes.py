@@ -9,7 +9,6 @@ from rag_app.db.queries import access, documents, knowledge_bases, vector_index,
 from rag_app.db.queries.word_index import ChunkWords
 from rag_app.domain.knowledge_bases import KbScope
 from rag_app.rag.words import words_of_chunk
-from rag_app.services.embedders import model_id
 
 log = structlog.get_logger()
 
@@ -55,7 +54,7 @@ class IndexService:
             if scope is None:
                 return 0
             kb = await knowledge_bases.get(session, scope, counted=False)
-            model = model_id(kb.embedding_model)
+            model = kb.embedding_model_id
             if await vector_index.n_waiting(session, scope, model_id=model) < vector_index.WAITING:
                 return 0
             await vector_index.begin(session, scope)

@@ -23,7 +23,7 @@ from rag_app.db.queries import access, documents, jobs, knowledge_bases, word_in
 from rag_app.db.queries.documents import KnownVector, NewChunk
 from rag_app.db.queries.search import vector_literal
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
-from rag_app.domain.knowledge_bases import Document, Job, KbScope
+from rag_app.domain.knowledge_bases import Document, Job, KbScope, KnowledgeBase
 from rag_app.errors import PermanentError, RagAppError, TransientError
 from rag_app.rag.chunkers.blocks import chunk as cut
 from rag_app.rag.chunkers.language import detect_language
@@ -31,7 +31,7 @@ from rag_app.rag.embedders.contract import Embedder
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import parse_file
 from rag_app.rag.words import words_of_chunk
-from rag_app.services.embedders import Embedders, embed, model_id
+from rag_app.services.embedders import Embedders, embed
 from rag_app.storage import Storage
 
 log = structlog.get_logger()
@@ -74,14 +74,14 @@ class IngestionService:
         claimed = await self._claim(job_id)
         if claimed is None:
             return
-        job, scope, document, embedding_model = claimed
+        job, scope, document, kb = claimed
         logger = log.bind(job_id=job.id, document_id=document.id, attempt=job.attempt)
         if n_crashes >= MAX_CRASHES:
             await self._fail(job, scope, document, GAVE_UP)
             logger.warning("document_given_up", n_crashes=n_crashes)
             return
         try:
-            await self._ingest(job, scope, document, embedding_model)
+            await self._ingest(job, scope, document, kb)
             logger.info("document_ready")
         except LostTurn:
             logger.info("job_lost_its_turn")
@@ -102,7 +102,7 @@ class IngestionService:
             await self._wait_for_retry(job, scope)
             raise transient from error
 
-    async def _claim(self, job_id: int) -> tuple[Job, KbScope, Document, str] | None:
+    async def _claim(self, job_id: int) -> tuple[Job, KbScope, Document, KnowledgeBase] | None:
         async with self.sessions.begin() as session:
             about = await jobs.about(session, job_id=job_id)
             scope = await access.for_job(session, kb_id=about.kb_id) if about else None
@@ -116,11 +116,11 @@ class IngestionService:
             await documents.set_status(session, scope, document_id=about.document_id, status="parsing")
             document = await documents.get(session, scope, document_id=about.document_id)
             kb = await knowledge_bases.get(session, scope, counted=False)
-            return job, scope, document, kb.embedding_model
+            return job, scope, document, kb
 
-    async def _ingest(self, job: Job, scope: KbScope, document: Document, embedding_model: str) -> None:
+    async def _ingest(self, job: Job, scope: KbScope, document: Document, kb: KnowledgeBase) -> None:
         parsed = await self._parse(job, scope, document)
-        embedder = self.embedders.get(embedding_model)
+        embedder = self.embedders.get(kb.embedding_model)
         drafts = await asyncio.to_thread(
             cut,
             parsed,
@@ -132,15 +132,13 @@ class IngestionService:
         language = await asyncio.to_thread(
             detect_language, "\n".join(page.text for page in parsed.pages[:50])
         )
-        new_chunks = await self._embed(job, scope, drafts, embedder, embedding_model)
+        new_chunks = await self._embed(job, scope, drafts, embedder, kb.embedding_model_id)
         async with self.sessions.begin() as session:
             if not await self._hold(session, scope, document):
                 raise LostTurn
             await word_index.lock(session, scope)
-            kb = await knowledge_bases.get(session, scope, counted=False)
-            if (
-                kb.embedding_model != embedding_model
-            ):  # switched meanwhile: vectors of the old model are no use
+            now = await knowledge_bases.get(session, scope, counted=False)
+            if now.embedding_model_id != kb.embedding_model_id:  # vectors of the old model are no use
                 raise TransientError(
                     f"“{kb.name}” was given another embedding model. Trying again with that."
                 )
@@ -152,7 +150,7 @@ class IngestionService:
                 document_id=document.id,
                 parsed=parsed,
                 language=language,
-                model_id=model_id(embedding_model),
+                model_id=kb.embedding_model_id,
                 new_chunks=new_chunks,
             )
 
@@ -197,12 +195,12 @@ class IngestionService:
         scope: KbScope,
         drafts: Sequence[ChunkDraft],
         embedder: Embedder,
-        embedding_model: str,
+        model_id: int,
     ) -> list[NewChunk]:
         assert job.document_id is not None
         texts = [draft.text_to_embed for draft in drafts]
         hashes = [hashlib.sha256(text.encode()).digest() for text in texts]
-        keys = {"document_id": job.document_id, "model_id": model_id(embedding_model)}
+        keys = {"document_id": job.document_id, "model_id": model_id}
         async with self._fenced(job, scope, "embedding", PARSED_PERCENT) as session:
             await documents.set_status(session, scope, document_id=job.document_id, status="embedding")
             vectors = await documents.known_embeddings(session, scope, hashes=hashes, **keys)

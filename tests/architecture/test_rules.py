@@ -13,7 +13,6 @@ import pytest
 import rag_app
 from rag_app.db import queries
 from rag_app.domain.knowledge_bases import KbScope
-from rag_app.services import embedders
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "rag_app").rglob("*.py"))
@@ -148,9 +147,12 @@ def test_every_embedding_model_has_an_id_and_an_index():
     from rag_app.rag import embedders as providers
 
     migration = (ROOT / "alembic/versions/0002_documents_chunks_sign_ins.py").read_text()
-    for name in registry.names(providers):
-        module = registry.load(providers, name)
-        assert f"({embedders.MODEL_IDS[name]}, '{name}', {module.DIMENSIONS})" in migration
+    indexes = (ROOT / "alembic/versions/0003_search_index.py").read_text()
+    built_in = [name for name in registry.names(providers) if name != "hub_onnx"]  # added at the start
+    for number, name in enumerate(built_in, start=1):
+        dimensions = registry.load(providers, name).DIMENSIONS
+        assert f"({number}, '{name}', {dimensions})" in migration
+        assert f"({number}, {dimensions})" in indexes
 
 
 def test_every_dependency_is_explained():

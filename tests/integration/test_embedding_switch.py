@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from rag_app.db.queries import access, vector_index
+from rag_app.domain.embedding_models import StoredModel
 from rag_app.services import embedding_switches
 from tests.invariants import violations
 
@@ -92,7 +93,7 @@ async def test_after_a_crash_finished_batches_are_not_paid_again(
 async def test_a_document_that_is_ready_meanwhile_is_caught_up_with(owner, kb, run_jobs, database, services):
     await owner.http.put(url(kb), json={"model": "local_minilm"})
     await services.embedding_switches._embed_all(
-        await scope_of(services, kb), "local_minilm"
+        await scope_of(services, kb), StoredModel(2, "local_minilm")
     )  # all there was
     await owner.upload(kb["id"], ("late.txt", b"A late ferry came into the harbour with many boats."))
     await run_jobs()

@@ -24,7 +24,7 @@ OPENAI = Provider("openai", "OpenAI", (("gpt", "GPT"),), is_available=False, is_
 KB = KnowledgeBase(
     id=7, owner_id=1, name="Handbook", description="", llm_provider="local", llm_model="extractive-1",
     system_prompt=None, temperature=0.7, max_tokens=1000, is_public=False, share_slug=None, is_active=True,
-    embedding_model="local_e5", created_at=NOW, updated_at=NOW,
+    embedding_model="local_e5", embedding_model_id=1, created_at=NOW, updated_at=NOW,
 )  # fmt: skip
 
 JOB = Job(

@@ -6,17 +6,19 @@ import sqlalchemy as sa
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from rag_app.db.statements import run
+from rag_app.domain.embedding_models import StoredModel
 from rag_app.domain.knowledge_bases import KbScope
 
 
 @dataclass(frozen=True)
 class SwitchRow:
-    """Which model the vectors are for, which one is next, and how many chunks have its vectors."""
+    """Which model the vectors are for, which one is next, and how many of the chunks have its vectors."""
 
-    model: str
-    next_model: str | None
+    model: StoredModel
+    next_model: StoredModel | None
     n_done: int
     n_total: int
+    problem: str
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,24 @@ class TextToEmbed:
     enabled: bool
 
 
+async def model(session: AsyncSession, *, name: str) -> StoredModel | None:
+    """The model of a name, None where the database has no room for it."""
+    found = await run(
+        session, sa.text("SELECT id, name FROM embedding_models WHERE name = :name"), params={"name": name}
+    )
+    row = found.first()
+    return StoredModel(row.id, row.name) if row else None
+
+
 async def get(session: AsyncSession, scope: KbScope) -> SwitchRow:
-    """How far the switch is; nothing done and nothing to do when there is none."""
+    """How far the switch is; nothing is done when there is none."""
     found = await run(
         session,
         sa.text("""
-            SELECT m.name AS model, next.name AS next_model,
+            SELECT m.id, m.name, next.id AS next_id, next.name AS next_name, kb.embedding_problem AS problem,
                    (SELECT count(*) FROM chunk_embeddings e
                     WHERE e.kb_id = kb.id AND e.model_id = kb.next_embedding_model_id) AS n_done,
-                   CASE WHEN next.id IS NULL THEN 0
-                        ELSE (SELECT count(*) FROM chunks c WHERE c.kb_id = kb.id) END AS n_total
+                   (SELECT coalesce(sum(d.n_chunks), 0) FROM documents d WHERE d.kb_id = kb.id) AS n_total
             FROM knowledge_bases kb JOIN embedding_models m ON m.id = kb.embedding_model_id
             LEFT JOIN embedding_models next ON next.id = kb.next_embedding_model_id
             WHERE kb.id = :kb_id
@@ -45,17 +55,28 @@ async def get(session: AsyncSession, scope: KbScope) -> SwitchRow:
         params={"kb_id": scope.kb_id},
     )
     row = found.one()
-    return SwitchRow(row.model, row.next_model, row.n_done, row.n_total)
+    next_model = StoredModel(row.next_id, row.next_name) if row.next_id is not None else None
+    return SwitchRow(StoredModel(row.id, row.name), next_model, row.n_done, int(row.n_total), row.problem)
 
 
-async def begin(session: AsyncSession, scope: KbScope, *, model_id: int | None) -> None:
-    """Name the next model, or none: then the switch is off."""
+async def begin(session: AsyncSession, scope: KbScope, *, model_id: int | None, problem: str = "") -> None:
+    """Name the next model, or none: then the switch is off, and `problem` may say why."""
     await run(
         session,
-        sa.text(
-            "UPDATE knowledge_bases SET next_embedding_model_id = :model_id WHERE id = :kb_id"
-        ).bindparams(sa.bindparam("model_id", type_=sa.SmallInteger)),
-        params={"kb_id": scope.kb_id, "model_id": model_id},
+        sa.text("""
+            UPDATE knowledge_bases SET next_embedding_model_id = :model_id, embedding_problem = :problem
+            WHERE id = :kb_id
+        """).bindparams(sa.bindparam("model_id", type_=sa.SmallInteger)),
+        params={"kb_id": scope.kb_id, "model_id": model_id, "problem": problem},
+    )
+
+
+async def set_problem(session: AsyncSession, scope: KbScope, *, problem: str) -> None:
+    """Say why a switch does not get on; nothing when it does."""
+    await run(
+        session,
+        sa.text("UPDATE knowledge_bases SET embedding_problem = :problem WHERE id = :kb_id"),
+        params={"kb_id": scope.kb_id, "problem": problem},
     )
 
 
@@ -97,8 +118,8 @@ async def finish(session: AsyncSession, scope: KbScope, *, model_id: int, is_ind
     """Search by the next model from the commit on."""
     params = {"kb_id": scope.kb_id, "model_id": model_id, "is_indexed": is_indexed}
     for statement in (
-        """UPDATE knowledge_bases SET embedding_model_id = :model_id, next_embedding_model_id = NULL
-           WHERE id = :kb_id""",
+        """UPDATE knowledge_bases SET embedding_model_id = :model_id, next_embedding_model_id = NULL,
+             embedding_problem = '' WHERE id = :kb_id""",
         "UPDATE kb_search SET has_indexed_vectors = :is_indexed WHERE kb_id = :kb_id",
     ):
         await run(session, sa.text(statement), params=params)

@@ -59,6 +59,7 @@ def _knowledge_base(row: Any) -> KnowledgeBase:
         share_slug=row.share_url if row.is_public else None,
         is_active=row.is_active,
         embedding_model=row.embedding_model,
+        embedding_model_id=row.embedding_model_id,
         created_at=row.created_at,
         updated_at=row.updated_at,
         n_documents=row.n_documents,

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +83,7 @@ class Once(Generic[T]):
 
 
 class OnnxEmbedder:
-    """A `LateEmbedder` (see `contract.py`) around a tokenizer and an encoder.
+    """An `Embedder` (see `contract.py`) around a tokenizer and an encoder.
 
     `max_tokens` counts everything the encoder reads: prefix, text and the two marks around them.
     """
@@ -96,20 +96,16 @@ class OnnxEmbedder:
         max_tokens: int,
         load_tokenizer: Callable[[], "Tokenizer"],
         load_encoder: Callable[[], Encoder],
-        token_codes: TokenCodes,
         query_prefix: str = "",
         document_prefix: str = "",
     ) -> None:
         self.name = name
         self.dimensions = dimensions
         self.max_tokens = max_tokens
-        self.codes_version = token_codes.version
-        self._codes = token_codes
         self._query_prefix = query_prefix
         self._document_prefix = document_prefix
         self._tokenizer = Once(load_tokenizer)
         self._encoder = Once(load_encoder)
-        self._asked: OrderedDict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = OrderedDict()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
 
     async def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -117,30 +113,10 @@ class OnnxEmbedder:
         vectors, _ = await self._embed(texts, self._document_prefix, _nothing)
         return vectors
 
-    async def embed_with_codes(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[bytes]]:
-        """See `LateEmbedder`."""
-        return await self._embed(texts, self._document_prefix, self._codes.pack)
-
     async def embed_query(self, text: str) -> NDArray[np.float32]:
-        """See `Embedder`; the last questions are remembered, for themselves and for `late_similarities`."""
-        vector, _ = await self._question(text)
-        return vector
-
-    async def _question(self, text: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """A question's vector, and what was made of its words."""
-        if text not in self._asked:
-            vectors, (words,) = await self._embed([text], self._query_prefix, self._codes.project)
-            self._asked[text] = vectors[0], words
-        self._asked.move_to_end(text)
-        asked = self._asked[text]
-        while len(self._asked) > REMEMBERED_QUESTIONS:
-            self._asked.popitem(last=False)
-        return asked
-
-    async def late_similarities(self, question: str, codes: Sequence[bytes | None]) -> list[float | None]:
-        """See `LateEmbedder`."""
-        _, words = await self._question(question)
-        return await asyncio.to_thread(similarities, words, codes, version=self.codes_version)
+        """See `Embedder`."""
+        vectors, _ = await self._embed([text], self._query_prefix, _nothing)
+        return vectors[0]
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """See `Embedder`; loads the tokenizer alone."""
@@ -181,6 +157,41 @@ class OnnxEmbedder:
         if keep is _nothing:
             return vectors, [keep(states)] * len(batch)
         return vectors, [keep(of_text[one.content]) for one, of_text in zip(batch, states, strict=True)]
+
+
+class LateOnnxEmbedder(OnnxEmbedder):
+    """A `LateEmbedder` (see `contract.py`): an `OnnxEmbedder` that also codes what became of each word."""
+
+    def __init__(self, *, token_codes: TokenCodes, **options: Any) -> None:
+        super().__init__(**options)
+        self.codes_version = token_codes.version
+        self._codes = token_codes
+        self._asked: OrderedDict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = OrderedDict()
+
+    async def embed_with_codes(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], list[bytes]]:
+        """See `LateEmbedder`."""
+        return await self._embed(texts, self._document_prefix, self._codes.pack)
+
+    async def embed_query(self, text: str) -> NDArray[np.float32]:
+        """See `Embedder`; the last questions are remembered, for themselves and for `late_similarities`."""
+        vector, _ = await self._question(text)
+        return vector
+
+    async def late_similarities(self, question: str, codes: Sequence[bytes | None]) -> list[float | None]:
+        """See `LateEmbedder`."""
+        _, words = await self._question(question)
+        return await asyncio.to_thread(similarities, words, codes, version=self.codes_version)
+
+    async def _question(self, text: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """A question's vector, and what was made of its words."""
+        if text not in self._asked:
+            vectors, (words,) = await self._embed([text], self._query_prefix, self._codes.project)
+            self._asked[text] = vectors[0], words
+        self._asked.move_to_end(text)
+        asked = self._asked[text]
+        while len(self._asked) > REMEMBERED_QUESTIONS:
+            self._asked.popitem(last=False)
+        return asked
 
 
 def _nothing(_states: NDArray[np.float32]) -> None:

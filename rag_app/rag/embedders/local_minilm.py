@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rag_app.rag.embedders._onnx import Encoder, OnnxEmbedder, load_session, load_tokenizer, padded
+from rag_app.rag.embedders._onnx import Encoder, LateOnnxEmbedder, load_session, load_tokenizer, padded
 from rag_app.rag.embedders._token_codes import load_token_codes
 from rag_app.rag.embedders._wheels import WheelFile
 from rag_app.rag.embedders.contract import Embedder
@@ -54,7 +54,7 @@ TOKENIZER = WheelFile(
 @cache  # every caller shares the loaded weights
 def build(*, models_dir: Path, threads: int) -> Embedder:
     """Return the embedder; weights are checked and loaded when the first text arrives."""
-    return OnnxEmbedder(
+    return LateOnnxEmbedder(
         name=NAME,
         dimensions=DIMENSIONS,
         max_tokens=MAX_TOKENS,

@@ -7,31 +7,24 @@ and hashes; the files are kept in the models folder, and nothing is loaded whose
 """
 
 import asyncio
-import hashlib
-import re
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx2
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
-from rag_app.errors import PermanentError, TransientError
+from rag_app.errors import PermanentError
 from rag_app.rag.embedders._onnx import Once, load_session, load_tokenizer, padded, readable
-from rag_app.rag.embedders._wheels import sha256_of
+from rag_app.rag.model_hub import HubFile, HubModel
 from rag_app.rag.rerankers.contract import RerankerParts, RerankPassage, RerankResult, finite, unscored
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
     from tokenizers import Tokenizer
-
-log = structlog.get_logger()
 
 NAME = "hub_cross_encoder"
 LABEL = "A cross-encoder from a model hub"
@@ -40,86 +33,25 @@ WEIGHT = 2.0  # not measured: such models read question and passage together, so
 MAX_TOKENS = 512
 MAX_CHARACTERS = 8000  # more than that many tokens have
 BATCH = 4  # pairs between two looks at the clock
-TOKENIZER_FILE = "tokenizer.json"
-CONNECT_TIMEOUT_S = 10
-READ_TIMEOUT_S = 60
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def build(parts: RerankerParts) -> "CrossEncoder":
     """Return the reranker; files are fetched and loaded when it is first used."""
-    if not parts.hub_repo or not parts.hub_file or parts.models_dir is None:
-        raise PermanentError("No cross-encoder is set up here. Set RAG_CROSS_ENCODER_REPO and its hashes.")
-    if not _COMMIT.fullmatch(parts.hub_revision):
-        raise PermanentError("RAG_CROSS_ENCODER_REVISION must be a commit, 40 hexadecimal digits.")
-    for name, value in (("", parts.hub_sha256), ("_TOKENIZER", parts.hub_tokenizer_sha256)):
-        if not _SHA256.fullmatch(value):
-            raise PermanentError(f"RAG_CROSS_ENCODER{name}_SHA256 must be 64 hexadecimal digits.")
-    base = f"{parts.hub_url.rstrip('/')}/{parts.hub_repo}/resolve/{parts.hub_revision}"
-    folder = parts.models_dir / "cross-encoder"
-    return CrossEncoder(
-        graph=HubFile(f"{base}/{parts.hub_file}", parts.hub_sha256, folder),
-        tokenizer=HubFile(f"{base}/{TOKENIZER_FILE}", parts.hub_tokenizer_sha256, folder),
-        threads=parts.threads,
+    model = HubModel(
+        what="cross-encoder",
+        setting="RAG_CROSS_ENCODER",
+        url=parts.hub_url,
+        repo=parts.hub_repo,
+        revision=parts.hub_revision,
+        file=parts.hub_file,
+        sha256=parts.hub_sha256,
+        tokenizer_sha256=parts.hub_tokenizer_sha256,
     )
-
-
-@dataclass(frozen=True)
-class HubFile:
-    """A file of a hub, kept under the hash it must have."""
-
-    url: str
-    sha256: str
-    folder: Path
-
-    def ready(self) -> Path:
-        """Return where the file is, after fetching it where needed.
-
-        Raises:
-            TransientError: the hub cannot be reached.
-            PermanentError: it has no such file, or another one than expected.
-        """
-        path = self.folder / self.sha256
-        if not path.is_file():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._fetch(path)
-        elif sha256_of(path) != self.sha256:
-            path.unlink()
-            raise TransientError("The cross-encoder's file was damaged on disk and will be fetched again.")
-        return path
-
-    def _fetch(self, path: Path) -> None:
-        part = path.with_name(f"{path.name}.{time.monotonic_ns()}.part")
-        log.info("model_download_started", url=self.url)
-        try:
-            if self._download(part) != self.sha256:
-                raise PermanentError(
-                    "The hub's file is not the one RAG_CROSS_ENCODER_* names: its hash differs."
-                )
-            part.replace(path)
-        except httpx2.HTTPError as error:
-            log.warning("model_download_failed", error=type(error).__name__)
-            raise TransientError("The cross-encoder cannot be fetched from the model hub now.") from None
-        finally:
-            part.unlink(missing_ok=True)
-
-    def _download(self, part: Path) -> str:
-        digest = hashlib.sha256()
-        timeout = httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
-        # Hubs redirect to where large files lie; no key is sent, and the hash decides what is taken.
-        with (
-            httpx2.stream("GET", self.url, timeout=timeout, follow_redirects=True) as response,
-            part.open("wb") as file,
-        ):
-            if 400 <= response.status_code < 500:
-                raise PermanentError("The model hub has no such file. Check RAG_CROSS_ENCODER_*.")
-            response.raise_for_status()
-            for block in response.iter_bytes():
-                digest.update(block)
-                file.write(block)
-        return digest.hexdigest()
+    model.check()
+    if parts.models_dir is None:
+        raise PermanentError("There is no folder to keep the cross-encoder in.")
+    folder = parts.models_dir / "cross-encoder"
+    return CrossEncoder(model.graph(folder), model.tokenizer(folder), threads=parts.threads)
 
 
 class CrossEncoder:
@@ -128,7 +60,7 @@ class CrossEncoder:
     name = NAME
 
     def __init__(
-        self, *, graph: HubFile, tokenizer: HubFile, threads: int, clock: Callable[[], float] = time.monotonic
+        self, graph: HubFile, tokenizer: HubFile, *, threads: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._model = Once(partial(_load, graph, tokenizer, threads))
         self._clock = clock
