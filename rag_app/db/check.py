@@ -38,7 +38,7 @@ def check_database(dsn: str) -> None:
 
 
 def _warn_of_superuser(connection: psycopg.Connection) -> None:
-    """Such a role is not held by row-level security; rights are checked all the same, but by one wall only."""
+    """Row-level security does not hold such a role; rights are checked all the same, but by one wall only."""
     row = connection.execute(
         "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
     ).fetchone()

@@ -184,6 +184,7 @@ class RetrievalService:
             chunks = {candidate.chunk.chunk_id: candidate.chunk for candidate in candidates}
             hits = [chunks[passage.chunk_id] for passage in passages]
             async with self.sessions() as session:
+                await access.enter(session, scope)
                 near = await search.neighbours(session, scope, hits, reach=config.neighbours)
             texts = {(chunk.document_id, chunk.position): chunk.content for chunk in near}
             taken = {(hit.document_id, hit.position) for hit in hits}

@@ -6,7 +6,7 @@ import numpy as np
 import psycopg
 import pytest
 
-from rag_app.db.queries import search, vector_index
+from rag_app.db.queries import access, search, vector_index
 from rag_app.db.queries.search import EmbeddingSpace
 from rag_app.domain.knowledge_bases import KbScope
 from tests.fakes import DIMENSIONS
@@ -97,6 +97,7 @@ async def nearest(
 async def contents(services, kb_id: int, ordinals) -> list[str]:
     async with services.retrieval.sessions() as session:
         space = EmbeddingSpace(1, DIMENSIONS, is_indexed=False)
+        await access.enter(session, KbScope(kb_id, 0))
         chunks = await search.chunks(
             session, KbScope(kb_id, 0), space, ordinals=list(ordinals), with_codes=False
         )

@@ -205,7 +205,7 @@ JOIN chunk_postings p ON p.kb_id = %(kb_id)s AND p.lexeme = wanted.lexeme GROUP 
 EFFORT_STATEMENT = "SELECT set_config('hnsw.ef_search', %(effort)s, true)"
 
 
-# ---- asking them
+# ---- asking them: `ask` opens the knowledge base for the transaction, what follows in it need not
 
 
 async def ask(
@@ -349,22 +349,16 @@ async def postings_of(
 ) -> dict[str, NDArray[np.void]]:
     """The postings of some words, by word."""
     params = {"kb_id": scope.kb_id, "lexemes": list(lexemes)}
-    rows = await _rows(session, scope, POSTINGS_STATEMENT, params, binary=True)
+    rows = await _rows(session, scope, POSTINGS_STATEMENT, params)
     return {lexeme: _unpacked(packed) for lexeme, packed in rows}
 
 
 async def _rows(
-    session: AsyncSession,
-    scope: KbScope,
-    statement: LiteralString,
-    params: dict[str, Any],
-    *,
-    binary: bool = True,
+    session: AsyncSession, scope: KbScope, statement: LiteralString, params: dict[str, Any]
 ) -> list[Any]:
+    """Rows of a statement, in a transaction that the knowledge base was opened for: else there are none."""
     connection = await driver_connection(session)
-    async with connection.pipeline():
-        await connection.execute(ENTER, {"kb_id": scope.kb_id})
-        found = await connection.execute(statement, params, binary=binary)
+    found = await connection.execute(statement, params | {"kb_id": scope.kb_id}, binary=True)
     return await found.fetchall()
 
 
