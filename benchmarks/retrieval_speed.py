@@ -37,17 +37,17 @@ from rag_app.db.engine import create_engine, create_sessions, driver_connection
 from rag_app.db.queries import access, knowledge_bases, search, vector_index, word_index
 from rag_app.db.queries.search import EmbeddingSpace, vector_literal
 from rag_app.db.queries.word_index import ChunkWords
-from rag_app.domain.knowledge_bases import KbScope
+from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase
 from rag_app.domain.rag_config import RagConfig
 from rag_app.domain.word_index import POSTING
-from rag_app.services.candidates import CandidateFinder
+from rag_app.services.candidates import EFFORT, MORE_EFFORT, VERY_MANY, CandidateFinder
 from rag_app.services.embedders import Embedders
 from rag_app.services.retrieval import RetrievalService
 
 BASELINE = Path(__file__).with_name("baselines") / "retrieval_speed.json"
 WORSE = 1.5  # times the baseline's ratio, from which on the check fails
 DIMENSIONS = 384
-N_CENTRES = 400
+N_CENTRES, LATENT = 400, 64  # embeddings of text have far fewer directions than numbers
 CHUNKS_PER_DOCUMENT = 50
 WORDS_PER_CHUNK = 120
 N_WORDS = 20_000  # of the invented language
@@ -77,14 +77,16 @@ class World:
 
     def __init__(self, seed: int = 7) -> None:
         self.numbers = np.random.default_rng(seed)
-        self.centres = self.numbers.standard_normal((N_CENTRES, DIMENSIONS)).astype(np.float32)
+        self.centres = self.numbers.standard_normal((N_CENTRES, LATENT)).astype(np.float32)
+        self.spread = self.numbers.standard_normal((LATENT, DIMENSIONS)).astype(np.float32)
         frequencies = 1 / np.arange(N_STOP_WORDS + 1, N_STOP_WORDS + N_WORDS + 1)
         self.cumulated = np.cumsum(frequencies / frequencies.sum())
         self.words = np.array([f"word{i}" for i in range(N_WORDS)])
 
     def vectors(self, n: int) -> NDArray[np.float32]:
-        noise = self.numbers.standard_normal((n, DIMENSIONS)).astype(np.float32)
-        found = self.centres[self.numbers.integers(N_CENTRES, size=n)] + 0.7 * noise
+        inner = self.numbers.standard_normal((n, LATENT)).astype(np.float32)
+        found = (self.centres[self.numbers.integers(N_CENTRES, size=n)] + 0.7 * inner) @ self.spread
+        found += self.numbers.standard_normal((n, DIMENSIONS)).astype(np.float32)
         return found / np.linalg.norm(found, axis=1, keepdims=True)
 
     def draw(self, n: int, n_words: int) -> NDArray[np.int64]:
@@ -219,6 +221,11 @@ def copy_vectors(place: Installation, world: World, kb_id: int, n_chunks: int, *
 # ---- measuring
 
 
+def space_of(kb: KnowledgeBase) -> EmbeddingSpace:
+    effort = EFFORT if kb.n_ordinals < VERY_MANY else MORE_EFFORT
+    return EmbeddingSpace(1, DIMENSIONS, kb.has_indexed_vectors, effort)
+
+
 def searching(place: Installation, sessions: Any, world: World) -> RetrievalService:
     """The product's search with the embedding of the question taken out."""
     embedders = Embedders(lambda _: GivenVectors(world))  # ty: ignore[invalid-argument-type]
@@ -271,7 +278,7 @@ async def measure(place: Installation, world: World, kb_ids: Sequence[int]) -> C
             scope = await access.owned(session, kb_id=kb_id, owner_id=place.owner_id)
             kb = await knowledge_bases.get(session, scope, counted=False)
         kb = replace(kb, rag_config=RagConfig(rerank=False))
-        space = EmbeddingSpace(1, DIMENSIONS, kb.has_indexed_vectors)
+        space = space_of(kb)
 
         async def whole(scope=scope, kb=kb, question=question) -> None:
             assert (await retrieval.retrieve(scope, kb, question)).passages
@@ -295,6 +302,7 @@ async def _bare(sessions: Any, space: EmbeddingSpace, kb_id: int, words: str, ve
         connection = await driver_connection(session)
         async with connection.pipeline():
             await connection.execute(search.ENTER, values)
+            await connection.execute(search.EFFORT_STATEMENT, {"effort": str(space.effort)})
             statement = search.nearest_statement(space, is_filtered=False)
             nearest = await connection.execute(statement, values)
             await connection.execute(search.CORPUS_STATEMENT, values)
@@ -311,6 +319,7 @@ async def _nearest(sessions: Any, space: EmbeddingSpace, kb_id: int, vector: Any
     async with sessions() as session:
         connection = await driver_connection(session)
         await connection.execute(search.ENTER, values)
+        await connection.execute(search.EFFORT_STATEMENT, {"effort": str(space.effort)})
         found = await connection.execute(search.nearest_statement(space, is_filtered=False), values)
         return [row[0] for row in await found.fetchall()]
 
@@ -321,7 +330,7 @@ async def recall(place: Installation, world: World, kb_id: int, *, n: int = 40) 
     async with sessions() as session:
         scope = await access.owned(session, kb_id=kb_id, owner_id=place.owner_id)
         kb = await knowledge_bases.get(session, scope, counted=False)
-    space = EmbeddingSpace(1, DIMENSIONS, kb.has_indexed_vectors)
+    space = space_of(kb)
     shares = []
     for vector in world.vectors(n):
         found = (await _nearest(sessions, space, kb_id, vector))[:10]

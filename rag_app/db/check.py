@@ -34,6 +34,16 @@ def check_database(dsn: str) -> None:
         for name in EXTENSIONS:
             _ensure_extension(connection, name)
         _check_vector_version(connection)
+        _warn_of_superuser(connection)
+
+
+def _warn_of_superuser(connection: psycopg.Connection) -> None:
+    """Such a role is not held by row-level security; rights are checked all the same, but by one wall only."""
+    row = connection.execute(
+        "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+    ).fetchone()
+    if row and row[0]:
+        log.warning("database_role_bypasses_row_level_security", advice="Use a role of its own, see docs.")
 
 
 def _ensure_extension(connection: psycopg.Connection, name: str) -> None:

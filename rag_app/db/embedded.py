@@ -46,10 +46,10 @@ SHUTDOWN_S = 60.0  # a fast shutdown writes out what is in memory
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
+LEAST_BUFFERS_MB, MOST_BUFFERS_MB = 64, 2048
 # Sized for a machine shared with the application; ALTER SYSTEM overrides any of it.
 CONFIGURATION = {
     "max_connections": "60",
-    "shared_buffers": "64MB",
     "effective_cache_size": "1GB",
     "work_mem": "8MB",
     "maintenance_work_mem": "256MB",  # vector indexes that fit are built several times faster
@@ -325,8 +325,20 @@ def _configuration(pgdata: Path) -> str:
         "unix_socket_permissions": "0700",
         "dynamic_shared_memory_type": _shared_memory(),
     }
-    lines = [f"{name} = {value}" for name, value in (fixed | CONFIGURATION).items()]
+    sized = {"shared_buffers": f"{_shared_buffers_mb()}MB"}
+    lines = [f"{name} = {value}" for name, value in (fixed | CONFIGURATION | sized).items()]
     return "\n".join(["# Written at every start; change settings with ALTER SYSTEM.", *lines, ""])
+
+
+def _shared_buffers_mb() -> int:
+    """An eighth of the memory there is: an index that is read through the system's cache takes twice as long.
+
+    What is not in use takes no memory, so that a small installation stays small.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # a container's own limit; "max" is none
+        memory = min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(max(memory // 2**20 // 8, LEAST_BUFFERS_MB), MOST_BUFFERS_MB)
 
 
 def _shared_memory() -> str:

@@ -45,6 +45,7 @@ class KnowledgeBase:
     n_conversations: int = 0
     rag_config: RagConfig = field(default_factory=RagConfig)
     has_indexed_vectors: bool = False  # large enough for the approximate index
+    n_ordinals: int = 0  # numbers given to chunks so far, those of deleted ones included
 
 
 @dataclass(frozen=True)

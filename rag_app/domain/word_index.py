@@ -16,13 +16,15 @@ Range = tuple[int, int]
 class Term:
     """A word of the question with its postings; no chunk comes twice in them.
 
-    `weight` is below 1 for a word that only resembles what was asked, `corrected_from`.
+    `weight` is below 1 for a word that only resembles what was asked, `corrected_from`. Terms of one
+    `position` are one word of the question, stemmed as different languages do it.
     """
 
     text: str
     postings: NDArray[np.void]
     weight: float = 1.0
     corrected_from: str = ""
+    position: int = 0
 
 
 @dataclass(frozen=True)

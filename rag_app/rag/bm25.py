@@ -105,11 +105,11 @@ class _Table:
     def add_up(self, weighed: Sequence[_Weighed]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """All ordinals with a score, ascending, and their sums."""
         if self._is_dense:
-            sums = np.zeros(self.size)
+            sums = np.zeros(self.size, np.float32)
             for part in weighed:
                 sums[part.ordinals] += part.scores  # no ordinal comes twice in one part
             found = np.flatnonzero(sums)
-            return found, sums[found]
+            return found, sums[found].astype(np.float64)
         everything = np.concatenate([part.ordinals for part in weighed])
         found, where = np.unique(everything, return_inverse=True)
         sums = np.zeros(found.size)

@@ -7,6 +7,8 @@ Damerau–Levenshtein distance). Source: Damerau 1964, https://doi.org/10.1145/3
 from collections.abc import Iterable
 
 MIN_LETTERS = 4  # shorter words are like too many others
+MIN_STEM = 5
+MAX_ENDING = 5
 LONG_WORD = 8  # from here on two slips are forgiven
 
 
@@ -20,8 +22,16 @@ def allowed_distance(word: str) -> int:
 def nearest_words(word: str, known: Iterable[str], *, limit: int) -> list[tuple[str, int]]:
     """The known words within the allowed distance with their distances, nearest first, then by alphabet."""
     most = allowed_distance(word)
-    found = [(other, distance(word, other, most=most)) for other in known if other.isalpha()]
+    found = [(other, _slips(word, other, most)) for other in known if other.isalpha()]
     return sorted(((o, d) for o, d in found if d <= most), key=lambda pair: (pair[1], pair[0]))[:limit]
+
+
+def _slips(word: str, other: str, most: int) -> int:
+    """The distance; a slip in an ending may keep a word from its stem, so that counts as one more."""
+    slips = distance(word, other, most=most)
+    if MIN_STEM <= len(other) < len(word) <= len(other) + MAX_ENDING:
+        slips = min(slips, 1 + distance(word[: len(other)], other, most=most))
+    return slips
 
 
 def distance(a: str, b: str, *, most: int) -> int:

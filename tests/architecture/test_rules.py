@@ -185,3 +185,18 @@ def test_the_version_is_the_same_everywhere():
 
     assert f'version = "{rag_app.__version__}"' in project
     assert rag_app.__version__ in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("call", "callers"),
+    [
+        ("search.ask(", {"rag_app/services/candidates.py"}),
+        (".finder.find(", {"rag_app/services/retrieval.py"}),
+        ("retrieval.retrieve(", {"rag_app/services/chat.py"}),
+    ],
+)
+def test_there_is_one_path_from_a_question_to_its_passages(call, callers):
+    """Preview, shared chat, search page, API and benchmarks get the same passages for the same question."""
+    found = {path.relative_to(ROOT).as_posix() for path in SOURCES if call in path.read_text()}
+
+    assert found == callers

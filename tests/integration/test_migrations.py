@@ -10,10 +10,12 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
+from rag_app import bootstrap
 from rag_app.db import embedded, tables
 from rag_app.db.engine import driver_url
 from rag_app.db.migrations import downgrade, upgrade
 from tests.database import drop_database
+from tests.invariants import violations
 from tests.processes import Site
 
 ROOT = Path(__file__).parents[2]
@@ -112,3 +114,44 @@ def test_rows_in_python_fit_their_tables(row: type[SQLModel], database):
             assert field.annotation is None or type(None) in getattr(field.annotation, "__args__", ()), column
         if not found["nullable"] and found["default"] is None and not found.get("identity"):
             assert not column.nullable or column.server_default is not None, column
+
+
+AS_OF_0002 = """
+WITH owner AS (
+  INSERT INTO users (email, password_hash, name) VALUES ('a@example.com', 'x', 'A') RETURNING id),
+kb AS (INSERT INTO knowledge_bases (user_id, name) SELECT id, 'KB' FROM owner RETURNING id),
+document AS (
+  INSERT INTO documents (kb_id, name, sha256, status, ready_at, language, n_chunks)
+  SELECT id, 'harbour.txt', repeat('a', 64), 'ready', now(), 'english', 3 FROM kb RETURNING id, kb_id)
+INSERT INTO chunks (kb_id, document_id, position, model_id, content, content_hash, embedding, enabled)
+SELECT kb_id, id, n, 1, 'The harbour holds boat ' || n, decode(lpad(n::text, 64, '0'), 'hex'),
+  array_fill(n + 1, ARRAY[384])::real[]::vector::halfvec, n < 2
+FROM document, generate_series(0, 2) AS n
+"""
+
+
+async def test_chunks_of_an_older_installation_are_found_after_the_upgrade(empty, config):
+    upgrade(empty, revision="0002")
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute(AS_OF_0002)
+    upgrade(empty)
+
+    built = bootstrap.build(config.model_copy(update={"database_url": empty}))
+    try:
+        await built.indexes.tend()
+        found = await built.retrieval.search(
+            1, "boats in the harbour", owner_id=1, overrides={"meaning_weight": 0.0, "rerank": False}
+        )
+    finally:
+        await built.close()
+
+    assert sorted(passage.content[-1] for passage in found.passages) == [
+        "0",
+        "1",
+    ]  # the third is switched off
+    assert violations(empty) == []
+    downgrade(empty, revision="0002")
+    with psycopg.connect(empty) as connection:
+        [(n_chunks,)] = connection.execute("SELECT count(*) FROM chunks WHERE embedding IS NOT NULL")
+        [(n_words,)] = connection.execute("SELECT count(DISTINCT lexeme) FROM chunk_postings").fetchall()
+    assert (n_chunks, n_words) == (3, 5)

@@ -19,6 +19,7 @@ OWN_COLUMNS = {"semantic_search_threshold", "semantic_search_max_results"}  # th
 
 _COUNTED = """
 SELECT kb.*, m.name AS embedding_model, coalesce(s.has_indexed_vectors, false) AS has_indexed_vectors,
+       coalesce(s.next_ordinal, 0) AS n_ordinals,
        coalesce(d.n_documents, 0) AS n_documents, coalesce(d.n_ready, 0) AS n_ready,
        coalesce(d.n_failed, 0) AS n_failed, coalesce(d.n_working, 0) AS n_working,
        coalesce(d.n_chunks, 0) AS n_chunks,
@@ -35,6 +36,7 @@ LEFT JOIN LATERAL (
 """
 _UNCOUNTED = """
 SELECT kb.*, m.name AS embedding_model, coalesce(s.has_indexed_vectors, false) AS has_indexed_vectors,
+       coalesce(s.next_ordinal, 0) AS n_ordinals,
        0 AS n_documents, 0 AS n_ready, 0 AS n_failed, 0 AS n_working,
        0 AS n_chunks, 0 AS n_conversations
 FROM knowledge_bases kb JOIN embedding_models m ON m.id = kb.embedding_model_id
@@ -67,6 +69,7 @@ def _knowledge_base(row: Any) -> KnowledgeBase:
         n_chunks=int(row.n_chunks),
         n_conversations=row.n_conversations,
         has_indexed_vectors=row.has_indexed_vectors,
+        n_ordinals=row.n_ordinals,
         rag_config=_rag_config(row),
     )
 

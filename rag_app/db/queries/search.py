@@ -29,6 +29,7 @@ from rag_app.domain.word_index import POSTING, Corpus, Range, Term
 
 MAX_POSTINGS_BYTES = 64_000_000  # read for one question; a page-long one leaves out its commonest words
 MAX_EXACT = 20_000  # chunks a filter may leave for all of them to be compared
+MIN_WORD = 4  # letters
 SIMILAR_WORDS = 3  # taken for one that no document has
 
 
@@ -39,6 +40,7 @@ class EmbeddingSpace:
     model_id: int
     dimensions: int
     is_indexed: bool
+    effort: int = 100  # vectors the index compares at least; more are needed where there are very many
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ WITH languages AS MATERIALIZED (
     FROM sized) ordered
   WHERE so_far <= {MAX_POSTINGS_BYTES} OR number = 1
 )
-SELECT lexeme,
+SELECT lexeme, position,
        (SELECT string_agg(postings, ''::bytea ORDER BY segment_id) FROM chunk_postings p
         WHERE p.kb_id = %(kb_id)s AND p.lexeme = fitting.lexeme)
 FROM fitting ORDER BY position, lexeme
@@ -200,6 +202,9 @@ JOIN chunk_postings p ON p.kb_id = %(kb_id)s AND p.lexeme = wanted.lexeme GROUP 
 """
 
 
+EFFORT_STATEMENT = "SELECT set_config('hnsw.ef_search', %(effort)s, true)"
+
+
 # ---- asking them
 
 
@@ -226,6 +231,8 @@ async def ask(
     params = {"kb_id": scope.kb_id, "words": words, "phrases": " ".join(phrases), "limit": limit}
     async with connection.pipeline():
         await connection.execute(ENTER, {"kb_id": scope.kb_id})
+        if space.is_indexed:
+            await connection.execute(EFFORT_STATEMENT, {"effort": str(space.effort)})
         nearest = None if vector is None else await _nearest(connection, space, vector, allowed, params)
         corpus = await connection.execute(CORPUS_STATEMENT, params)
         postings = await connection.execute(WORDS_STATEMENT, params, binary=True) if words else None
@@ -234,9 +241,10 @@ async def ask(
     return Asked(
         near[:, 0].astype(np.int64),
         near[:, 1],
-        tuple(Term(lexeme, _unpacked(packed)) for lexeme, packed in await postings.fetchall())
-        if postings
-        else (),
+        tuple(
+            Term(lexeme, _unpacked(packed), position=position)
+            for lexeme, position, packed in (await postings.fetchall() if postings else ())
+        ),
         _corpus(await corpus.fetchone()),
         tuple(tuple(lexemes) for (lexemes,) in await phrase.fetchall()) if phrase else (),
     )
@@ -330,7 +338,7 @@ async def words_like(session: AsyncSession, scope: KbScope, word: str, *, distan
         "kb_id": scope.kb_id,
         "prefix": prefix,
         "prefix_end": prefix[:-1] + chr(ord(prefix[-1]) + 1),
-        "shortest": len(word) - distance,
+        "shortest": max(len(word) // 2, MIN_WORD),  # a slip in an ending keeps a word from its stem
         "longest": len(word) + distance,
     }
     return [lexeme for (lexeme,) in await _rows(session, scope, SIMILAR_STATEMENT, params)]

@@ -1,6 +1,6 @@
 """Which vectors are in the approximate index: those of large knowledge bases only.
 
-Comparing ten thousand vectors one by one takes four milliseconds and misses none, so a small knowledge
+Comparing ten thousand vectors one by one takes four milliseconds of processor time and misses none, so a small knowledge
 base needs no index, and does not slow down those that do. New vectors of a large one wait outside the
 index, found like all others, until the worker adds them: an import does not crawl because of it.
 """
@@ -11,7 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from rag_app.db.statements import run
 from rag_app.domain.knowledge_bases import KbScope
 
-INDEX_FROM = 10_000  # vectors of a knowledge base
+INDEX_FROM = 15_000  # vectors of a knowledge base
 WAITING = 2_000  # vectors outside the index of a large knowledge base, from which on they are added
 
 
