@@ -38,4 +38,4 @@ class EmbeddingSwitch:
     @property
     def percentage(self) -> int:
         """How far the switch is; 0 when there is none."""
-        return 100 * self.n_done // self.n_total if self.next_model and self.n_total else 0
+        return min(100, 100 * self.n_done // self.n_total) if self.next_model and self.n_total else 0

@@ -96,32 +96,34 @@ class EmbeddingSwitchService:
         if scope is None:
             return
         next_model = await self._next_model(scope)
-        try:
-            await self._switch(scope, next_model)
-        except TransientError as error:
-            await self._note(scope, next_model, str(error), goes_on=True)
-            raise
-        except PermanentError as error:
-            log.warning("embedding_switch_failed", kb_id=kb_id, reason=str(error))
-            await self._note(scope, next_model, str(error), goes_on=False)
+        while next_model is not None and not await self._is_switched(scope, next_model):
+            next_model = await self._next_model(scope)
         await self._delete_others(scope)
 
-    async def _switch(self, scope: KbScope, next_model: StoredModel | None) -> None:
-        while next_model is not None:
-            await self._embed_all(scope, next_model)
-            await self._index_all(scope, next_model)
-            if await self._finish(scope, next_model):
-                log.info("embedding_switch_finished", kb_id=scope.kb_id, model=next_model.name)
-                break
-            next_model = await self._next_model(scope)
+    async def _is_switched(self, scope: KbScope, model: StoredModel) -> bool:
+        """Prepare a model; False where it is not in use after that, and another one may be asked for."""
+        try:
+            await self._embed_all(scope, model)
+            await self._index_all(scope, model)
+            is_switched = await self._finish(scope, model)
+        except TransientError as error:
+            await self._note(scope, model, str(error), goes_on=True)
+            raise
+        except PermanentError as error:
+            log.warning("embedding_switch_failed", kb_id=scope.kb_id, reason=str(error))
+            await self._note(scope, model, str(error), goes_on=False)
+            return False
+        if is_switched:
+            log.info("embedding_switch_finished", kb_id=scope.kb_id, model=model.name)
+        return is_switched
 
-    async def _note(self, scope: KbScope, model: StoredModel | None, problem: str, *, goes_on: bool) -> None:
+    async def _note(self, scope: KbScope, model: StoredModel, problem: str, *, goes_on: bool) -> None:
         """Keep for the owner why a switch does not get on, and end one that cannot."""
         async with self.sessions.begin() as session:
             if await access.for_job(session, kb_id=scope.kb_id) is None:
                 return
             await word_index.lock(session, scope)
-            if model is None or (await embedding_switch.get(session, scope)).next_model != model:
+            if (await embedding_switch.get(session, scope)).next_model != model:
                 return  # it was stopped, or begun with another model, meanwhile
             if goes_on:
                 await embedding_switch.set_problem(session, scope, problem=problem)

@@ -11,6 +11,7 @@ from typing import Any
 from rag_app.ui.chat.view import Turn
 from rag_app.ui.dashboard.document.view import Head
 from rag_app.ui.dashboard.knowledge_base.view import Summary
+from rag_app.ui.dashboard.settings.embedding_view import ModelView, SwitchView
 from tests.attacks.conftest import QUESTION, SECRET, Estate
 
 
@@ -94,6 +95,13 @@ def knobs(a: Estate, *args: Any, **more: Any) -> Call:
     return call(*args, url=f"/settings?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
 
 
+def embedding(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the card of the embedding model, made to remember A's knowledge base."""
+    models = [ModelView("local_minilm", "Light English", "", is_used=False, is_next=False)]
+    remembered = {"kb_id": a.kb_id, "models": models, **more.pop("vars", {})}
+    return call(*args, url=f"/settings?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
 CALLS: dict[str, Callable[[Estate], Call]] = {
     "AccountState.open": lambda a: call(url=f"/knowledge?kb={a.kb_id}"),
     "FeedbackState.show": lambda a: call("Saved.", "success"),
@@ -124,6 +132,14 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "RetrievalSettingsState.ask_to_reset": knobs,
     "RetrievalSettingsState.keep": knobs,
     "RetrievalSettingsState.use_recommended": knobs,
+    # which model embeds it
+    "EmbeddingState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
+    "EmbeddingState.ask": lambda a: embedding(a, "local_minilm"),
+    "EmbeddingState.keep": embedding,
+    "EmbeddingState.watch": lambda a: embedding(a, vars={"switch": SwitchView(is_switching=True)}),
+    "EmbeddingState.begin": lambda a: embedding(a, vars={"chosen": "local_minilm"}),
+    "EmbeddingState.ask_to_stop": embedding,
+    "EmbeddingState.stop": embedding,
     # conversations
     "ConversationsState.load": lambda a: call(vars={"chosen_kb": str(a.kb_id), "query": "e"}),
     "ConversationsState.show_more": lambda a: call(vars={"chosen_kb": str(a.kb_id), "with_previews": True}),

@@ -19,6 +19,7 @@ import rag_app.ui
 from rag_app.errors import InvalidInput, NotAllowed, NotFound, NotSignedIn
 from rag_app.ui.dashboard.current_kb import CurrentKbState
 from rag_app.ui.dashboard.knowledge_base import state as documents_page
+from rag_app.ui.dashboard.settings import embedding_state as embedding_card
 from tests.attacks.conftest import SECRET
 from tests.attacks.handlers import CALLS, Call
 from tests.attacks.test_tenants import changed
@@ -27,7 +28,8 @@ from tests.conftest import ORIGIN, Owner
 
 @pytest.fixture(autouse=True)
 def _tabs_are_open(monkeypatch):
-    monkeypatch.setattr(documents_page, "is_connected", lambda _: True)
+    for page in (documents_page, embedding_card):
+        monkeypatch.setattr(page, "is_connected", lambda _: True)
 
 
 REFUSALS = (NotFound, NotSignedIn, NotAllowed, InvalidInput)

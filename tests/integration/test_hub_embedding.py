@@ -157,6 +157,29 @@ async def test_a_model_that_cannot_be_used_ends_the_switch_and_says_why(
     assert (await state(owner, kb))["problem"] == ""
 
 
+async def test_a_model_chosen_while_another_is_prepared_says_why_it_cannot_be_used(
+    owner, kb, name, services, monkeypatch
+):
+    embedders = services.retrieval.embedders
+    embed = embedders.get("local_minilm").embed_documents
+
+    async def changed_meanwhile(texts):
+        await owner.http.delete(url(kb))
+        await switch(owner, kb, name)
+        return await embed(texts)
+
+    async def refused(_texts):
+        raise PermanentError("It is broken.")
+
+    monkeypatch.setattr(embedders.get("local_minilm"), "embed_documents", changed_meanwhile)
+    monkeypatch.setattr(embedders.get(name), "embed_documents", refused)
+    await switch(owner, kb, "local_minilm")
+    await services.embedding_switches.work(kb["id"])
+
+    now = await state(owner, kb)
+    assert (now["model"], now["next_model"], now["problem"]) == ("local_e5", None, "It is broken.")
+
+
 async def test_a_hub_that_is_away_is_waited_for(owner, kb, name, services, run_jobs, monkeypatch):
     embedder = services.retrieval.embedders.get(name)
     embed = embedder.embed_documents

@@ -20,6 +20,7 @@ from rag_app.ui.components import (
     text_input,
 )
 from rag_app.ui.components.base import Flag, Press, Text
+from rag_app.ui.dashboard.settings.embedding import embedding_card
 from rag_app.ui.dashboard.settings.retrieval_state import RetrievalSettingsState
 from rag_app.ui.dashboard.settings.retrieval_view import (
     CHOICES,
@@ -78,8 +79,9 @@ def _settings() -> rx.Component:
             _bar(),
             on_submit=RetrievalSettingsState.save,
             no_validate=True,
-            class_name="mt-6 flex flex-col gap-6",
+            class_name="my-6 flex flex-col gap-6",
         ),
+        embedding_card(),
         _reset_dialog(),
     )
 
