@@ -29,6 +29,7 @@ from rag_app.services.trace import Trace
 SPARE = 20  # candidates beyond those asked for, in place of copies and of many from one document
 VARIANT_WEIGHT = 0.9  # of what another way to ask finds, beside the question itself
 IDENTIFIER_WEIGHT = 3.0  # who types a code is looking for that code
+MOST_WITH_CODE = 20  # chunks; a code that more of them have is a word like others
 SIMILAR_WEIGHT = 0.7  # of a word that resembles the one asked for, for each slip
 MANY_POSTINGS = 200_000  # from here on they are added up beside the event loop
 VERY_MANY, EFFORT, MORE_EFFORT = 200_000, 100, 250  # chunks; what keeps the index's recall above 0.98
@@ -53,7 +54,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A chunk on its way to be a passage; `value` orders those of one question."""
+    """A chunk on its way to be a passage; `value` orders those of one question, after `has_code`."""
 
     chunk: FoundChunk
     fused: Fused
@@ -61,6 +62,7 @@ class Candidate:
     value: float = 0.0
     rerank: float | None = None
     score: float = 0.0
+    has_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,9 @@ class CandidateFinder:
                 each = [
                     await self._find(session, scope, space, config, query, **options) for query in queries
                 ]
+                codes = _with_codes(each[0].words)
                 fused = _together([found.fused for found in each])
+                fused.sort(key=lambda one: one.chunk_id not in codes)  # stays in order otherwise
                 n_wanted = max(limit + SPARE, config.rerank_depth if config.rerank else 0)
                 best = fused if phrases else fused[:n_wanted]
                 chunks = await search.chunks(
@@ -109,7 +113,7 @@ class CandidateFinder:
                     with_codes=config.rerank and config.reranker == "local_late",
                 )
             candidates = [
-                Candidate(chunks[one.chunk_id], one, rank, one.fused)
+                Candidate(chunks[one.chunk_id], one, rank, one.fused, has_code=one.chunk_id in codes)
                 for rank, one in enumerate(best, start=1)
                 if one.chunk_id in chunks
             ]
@@ -201,6 +205,15 @@ async def _ranked(terms: Sequence[Term], corpus: bm25.Corpus, **options: Any) ->
     if sum(term.postings.size for term in terms) > MANY_POSTINGS:
         return await asyncio.to_thread(bm25.rank, terms, corpus, **options)
     return bm25.rank(terms, corpus, **options)
+
+
+def _with_codes(words: WordRanking) -> set[int]:
+    """The chunks that have a code of the question which few chunks have.
+
+    Codes mean nothing to an embedding: what is near a question with one is near it by chance.
+    """
+    codes = [is_identifier(term.text) and 0 < term.postings.size <= MOST_WITH_CODE for term in words.terms]
+    return set(words.ordinals[(words.parts[codes] > 0).any(axis=0)].tolist()) if any(codes) else set()
 
 
 def _together(rankings: Sequence[list[Fused]]) -> list[Fused]:

@@ -161,7 +161,7 @@ class RetrievalService:
             weight = self.rerankers.weight(config.reranker)
             values = fusion.blend([one.fused.fused for one in head], scores, weight=weight)
             scaled = fusion.minmax(scores)
-            order = fusion.best_first(values)
+            order = sorted(fusion.best_first(values), key=lambda place: not head[place].has_code)
             n_moved = sum(place != index for place, index in enumerate(order))
             note.text = f"{len(head)} read again, {n_moved} moved."
         reordered = [replace(head[i], value=float(values[i]), rerank=float(scaled[i])) for i in order]

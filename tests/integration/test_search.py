@@ -407,3 +407,15 @@ async def test_a_word_that_one_language_knows_is_no_slip(owner, run_jobs):
 
     assert [step for step in answer["steps"] if step["name"] == "spelling"] == []
     assert all(passage["scores"]["bm25"] for passage in answer["results"])
+
+
+async def test_a_code_that_few_chunks_have_comes_before_all_that_is_only_near(owner, run_jobs):
+    kb = await owner.create_kb()
+    about = "The error of the pump means that the pump of the error is broken, says the list of errors."
+    files = [(f"{n}.txt", f"{about} Line {n}.".encode()) for n in range(10)]
+    await owner.upload(kb["id"], *files, ("code.txt", b"Call the porter. Listed as ERR-4012."))
+    await run_jobs()
+
+    for query in ("What does the error ERR-4012 of the pump mean?", "error of the pump: err4012"):
+        best = (await owner.search(kb["id"], query))[0]
+        assert best["document_name"] == "code.txt"
