@@ -99,6 +99,9 @@ INSERT INTO kb_search (kb_id, next_ordinal, needs_words)
   SELECT kb_id, max(ordinal) + 1, true FROM chunks GROUP BY kb_id;
 DELETE FROM kb_word_stats;
 DELETE FROM document_word_stats;
+-- Its rows go with the words, and whoever indexes words must not wait for whoever holds a document.
+ALTER TABLE document_word_stats DROP CONSTRAINT document_word_stats_document_id_fkey,
+  ADD FOREIGN KEY (kb_id) REFERENCES knowledge_bases(id) ON DELETE CASCADE;
 DROP INDEX idx_chunks_embedding_m1;
 DROP INDEX idx_chunks_embedding_m2;
 ALTER TABLE chunks DROP COLUMN embedding, DROP COLUMN model_id, ALTER COLUMN ordinal SET NOT NULL;
@@ -163,6 +166,8 @@ INSERT INTO document_word_stats (document_id, kb_id, language, n_chunks, n_terms
 INSERT INTO kb_word_stats (kb_id, language, n_chunks, n_terms)
   SELECT kb_id, language, sum(n_chunks), sum(n_terms) FROM document_word_stats GROUP BY kb_id, language;
 CREATE INDEX idx_chunk_postings_document_id ON chunk_postings(document_id);
+ALTER TABLE document_word_stats DROP CONSTRAINT document_word_stats_kb_id_fkey,
+  ADD FOREIGN KEY (document_id) REFERENCES documents(id) ON DELETE CASCADE;
 DROP TABLE chunk_embeddings, chunk_codes, word_segments, word_gaps, document_ordinals, kb_search;
 DROP SEQUENCE word_segments_id_seq;
 ALTER TABLE knowledge_bases DROP COLUMN next_embedding_model_id,

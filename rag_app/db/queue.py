@@ -48,16 +48,26 @@ async def add_ingestion(
     await deferrer.defer_async(job_id=job_id)
 
 
-async def add_embedding_switch(queue: procrastinate.App, session: AsyncSession, *, kb_id: int) -> None:
-    """Add the work on a knowledge base's switch of models; while one waits there is no need of another."""
-    waiting = await run(
+async def add_embedding_switch(
+    queue: procrastinate.App, session: AsyncSession, *, kb_id: int, unless_running: bool = False
+) -> None:
+    """Add the work on a knowledge base's switch of models; while one waits there is no need of another.
+
+    Args:
+        unless_running: nor while one is being done; one that was told something new runs once more.
+    """
+    lock = f"switch:{kb_id}"
+    known = await run(
         session,
-        sa.text("SELECT 1 FROM procrastinate_jobs WHERE queueing_lock = :lock AND status = 'todo'"),
-        params={"lock": f"switch:{kb_id}"},
+        sa.text("""
+            SELECT 1 FROM procrastinate_jobs WHERE lock = :lock
+            AND (status = 'todo' OR (:unless_running AND status = 'doing'))
+        """),
+        params={"lock": lock, "unless_running": unless_running},
     )
-    if waiting.first() is not None:
+    if known.first() is not None:
         return
     connection = await driver_connection(session)
-    lock = f"switch:{kb_id}"
-    deferrer = queue.configure_task(SWITCH_EMBEDDINGS, lock=lock, queueing_lock=lock, connection=connection)
+    # No queueing lock: a job that is tried again would collide with one that was added meanwhile.
+    deferrer = queue.configure_task(SWITCH_EMBEDDINGS, lock=lock, connection=connection)
     await deferrer.defer_async(kb_id=kb_id)

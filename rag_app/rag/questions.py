@@ -31,7 +31,7 @@ _JOINTS = re.compile(
 
 def parts(question: str) -> list[str]:
     """The questions that one question asks, when it asks several; else nothing."""
-    found = [part.strip(" ,") for part in _JOINTS.split(question)]
+    found = [part.strip(" ,") for part in _JOINTS.split(" ".join(question.split()))]
     found = [part for part in found if len(part.split()) >= MIN_WORDS]
     return found[:MAX_VARIANTS] if len(found) > 1 else []
 

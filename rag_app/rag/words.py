@@ -2,7 +2,7 @@ r"""Text as the word search sees it: what Postgres then cuts into words and stem
 
 Postgres cuts at spaces and punctuation, and gets wrong what people look for by its exact form:
 
-    ERR-4012, ABC_12-X/9   an identifier in one piece, and its parts     err4012 ERR 4012
+    ERR-4012, ABC_12-X     an identifier in one piece, and its parts     err4012 ERR 4012
     1,000                  one number                                    1000
     input/output           two words, not the name of a file             input output
     港口, 한국어는          overlapping pairs: no spaces, or endings       港口 / 한국 국어 어는
@@ -24,12 +24,12 @@ _IN_THREES = re.compile(
     "[\u0590-\u05ff\u0980-\u0b7f\u0c00-\u0dff\u0f00-\u0fff\u10a0-\u10ff\u1200-\u139f]{4,}"
 )
 _THOUSANDS = re.compile(r"(?<![\w.,])\d{1,3}(?:[,'\u2019\u00a0\u202f]\d{3})+(?![\w]|[.,]\d)")
-# Letters or digits joined without spaces, with a digit among them.
-_IDENTIFIER = re.compile(r"(?<![\w-])(?=[^\s]*\d)[^\W_]+(?:[-_./:#+][^\W_]+)+(?!\w)")
+# Letters and digits joined by marks; it can begin at one place of a run only, or it would take for ever.
+_IDENTIFIER = re.compile(r"(?<![\w.-])[^\W_]+(?:[-_.][^\W_]+)+(?!\w)")
 _PLAIN_NUMBER = re.compile(r"\d+(?:[.,]\d+)?|[vV]?\d+(?:\.\d+)+")
 _SLASHED = re.compile(r"(?<=\w)[/\\](?=\w)")
 MIN_DIGITS = 3  # fewer are in words too: 20th, mp3, covid19
-_SEPARATORS = re.compile(r"[-_./:#+]")
+_SEPARATORS = re.compile(r"[-_.]")
 
 
 def text_for_words(text: str) -> str:
@@ -37,8 +37,8 @@ def text_for_words(text: str) -> str:
     text = _PAIRED.sub(lambda match: _pieces(match.group(), 2), text)
     text = _IN_THREES.sub(lambda match: _pieces(match.group(), 3), text)
     text = _THOUSANDS.sub(lambda match: re.sub(r"\D", "", match.group()), text)
-    text = _IDENTIFIER.sub(_identifier, text)
-    return _SLASHED.sub(" ", text)
+    text = _SLASHED.sub(" ", text)
+    return _IDENTIFIER.sub(_identifier, text)
 
 
 def words_of_chunk(heading: str, content: str) -> str:
@@ -63,11 +63,20 @@ def is_identifier(word: str) -> bool:
     return sum(letter.isdigit() for letter in word) >= MIN_DIGITS and any(map(str.isalpha, word))
 
 
-def word_behind(lexeme: str, question: str) -> str:
-    """The word of the question that a stem was made of; the stem where it cannot be told."""
-    words = re.findall(r"\w+", question)
-    best = max(words, key=lambda word: _common_prefix(_plain(word), lexeme), default="")
-    return best if _common_prefix(_plain(best), lexeme) >= min(3, len(lexeme)) else lexeme
+class AskedWords:
+    """The words of a question, to tell which of them a stem was made of."""
+
+    def __init__(self, question: str) -> None:
+        self._by_letter: dict[str, list[tuple[str, str]]] = {}
+        for word in dict.fromkeys(re.findall(r"\w+", question)):
+            plain = _plain(word)
+            self._by_letter.setdefault(plain[:1], []).append((plain, word))
+
+    def behind(self, lexeme: str) -> str:
+        """The word that a stem was made of; the stem where it cannot be told."""
+        words = self._by_letter.get(lexeme[:1], [])
+        plain, word = max(words, key=lambda pair: _common_prefix(pair[0], lexeme), default=("", lexeme))
+        return word if _common_prefix(plain, lexeme) >= min(3, len(lexeme)) else lexeme
 
 
 def _plain(word: str) -> str:
@@ -88,7 +97,7 @@ def _pieces(run: str, size: int) -> str:
 
 def _identifier(match: re.Match[str]) -> str:
     whole = match.group()
-    if _PLAIN_NUMBER.fullmatch(whole):  # 10.5 and v2.3.1 are one word for Postgres too
-        return whole
+    if not any(map(str.isdigit, whole)) or _PLAIN_NUMBER.fullmatch(whole):
+        return whole  # well-known; and 10.5 and v2.3.1 are one word for Postgres too
     parts = _SEPARATORS.split(whole)
     return f" {''.join(parts)} {' '.join(parts)} "

@@ -30,6 +30,7 @@ SPARE = 20  # candidates beyond those asked for, in place of copies and of many 
 VARIANT_WEIGHT = 0.9  # of what another way to ask finds, beside the question itself
 IDENTIFIER_WEIGHT = 3.0  # who types a code is looking for that code
 MOST_WITH_CODE = 20  # chunks; a code that more of them have is a word like others
+MOST_SLIPS = 5  # words of a question that are looked up in other spellings
 SIMILAR_WEIGHT = 0.7  # of a word that resembles the one asked for, for each slip
 MANY_POSTINGS = 200_000  # from here on they are added up beside the event loop
 VERY_MANY, EFFORT, MORE_EFFORT = 200_000, 100, 250  # chunks; what keeps the index's recall above 0.98
@@ -180,11 +181,13 @@ class CandidateFinder:
             return list(terms)
         with trace.step("spelling") as note:
             near: dict[tuple[str, str], int] = {}
-            for term in unknown:
+            for term in unknown[:MOST_SLIPS]:
                 most = spelling.allowed_distance(term.text)
                 known = await search.words_like(session, scope, term.text, distance=most)
-                for word, slips in spelling.nearest_words(term.text, known, limit=search.SIMILAR_WORDS):
-                    near[term.text, word] = slips
+                found = await asyncio.to_thread(
+                    spelling.nearest_words, term.text, known, limit=search.SIMILAR_WORDS
+                )
+                near |= {(term.text, word): slips for word, slips in found}
             asked_already = {term.text for term in terms}
             near = {pair: slips for pair, slips in near.items() if pair[1] not in asked_already}
             postings = await search.postings_of(session, scope, [word for _, word in near])

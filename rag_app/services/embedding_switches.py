@@ -134,7 +134,7 @@ class EmbeddingSwitchService:
         """Queue the switches that are under way: the second wall, should their jobs have been lost."""
         async with self.sessions.begin() as session:
             for kb_id in await embedding_switch.under_way(session):
-                await queue.add_embedding_switch(self.jobs_queue, session, kb_id=kb_id)
+                await queue.add_embedding_switch(self.jobs_queue, session, kb_id=kb_id, unless_running=True)
 
     async def _embed_all(self, scope: KbScope, model: StoredModel) -> None:
         after = -1
@@ -148,14 +148,14 @@ class EmbeddingSwitchService:
                 return
             vectors, codes = await embed(self.embedders.get(model.name), [chunk.text for chunk in batch])
             rows = {
-                chunk.ordinal: (vector_literal(vector), code)
+                (chunk.ordinal, chunk.content_hash): (vector_literal(vector), code)
                 for chunk, vector, code in zip(batch, vectors, codes, strict=True)
             }
             await self._keep(scope, model, rows)
             after = batch[-1].ordinal
 
     async def _keep(
-        self, scope: KbScope, model: StoredModel, rows: dict[int, tuple[str, bytes | None]]
+        self, scope: KbScope, model: StoredModel, rows: dict[tuple[int, bytes], tuple[str, bytes | None]]
     ) -> None:
         """Store vectors of the chunks that are still there."""
         async with self.sessions.begin() as session:
@@ -168,13 +168,17 @@ class EmbeddingSwitchService:
             if now.problem:
                 await embedding_switch.set_problem(session, scope, problem="")
             there = await embedding_switch.still_missing(
-                session, scope, model_id=model.id, ordinals=list(rows)
+                session, scope, model_id=model.id, ordinals=[ordinal for ordinal, _ in rows]
             )
             await documents.add_vectors(
                 session,
                 scope,
                 model_id=model.id,
-                vectors=[(ordinal, *_row(rows[ordinal], enabled)) for ordinal, enabled in there.items()],
+                vectors=[
+                    (chunk[0], *_row(rows[chunk], enabled))
+                    for chunk, enabled in there.items()
+                    if chunk in rows  # not if it was given other text meanwhile
+                ],
             )
 
     async def _index_all(self, scope: KbScope, model: StoredModel) -> None:
@@ -210,6 +214,7 @@ class EmbeddingSwitchService:
             async with self.sessions.begin() as session:
                 if await access.for_job(session, kb_id=scope.kb_id) is None:
                     return
+                await word_index.lock(session, scope)  # documents are deleted and read again under it
                 now = await embedding_switch.get(session, scope)
                 serving = [model.id for model in (now.model, now.next_model) if model is not None]
                 n_deleted = await embedding_switch.delete_others(

@@ -26,10 +26,13 @@ class IndexService:
         async with self.sessions() as session:
             stale = await word_index.stale(session)
             large = await vector_index.large_kbs(session)
-        for kb_id in stale:
-            await self.renew_words(kb_id)
-        for kb_id in large:
-            await self.index_vectors(kb_id)
+        work = [(self.renew_words, kb_id) for kb_id in stale]
+        work += [(self.index_vectors, kb_id) for kb_id in large]
+        for tend_one, kb_id in work:
+            try:
+                await tend_one(kb_id)
+            except Exception:  # one knowledge base must not keep the others waiting; the next round is soon
+                log.warning("index_not_tended", kb_id=kb_id, exc_info=True)
 
     async def renew_words(self, kb_id: int) -> None:
         """Index all words of a knowledge base anew; its old index serves until that is done."""
@@ -47,16 +50,16 @@ class IndexService:
                 n_documents += 1
         log.info("words_indexed_anew", kb_id=kb_id, n_documents=n_documents)
 
-    async def index_vectors(self, kb_id: int) -> int:
-        """Add the waiting vectors of a large knowledge base to the index; returns how many."""
+    async def index_vectors(self, kb_id: int) -> None:
+        """Add the waiting vectors of a large knowledge base to the index."""
         async with self.sessions.begin() as session:
             scope = await access.for_job(session, kb_id=kb_id)
             if scope is None:
-                return 0
+                return
             kb = await knowledge_bases.get(session, scope, counted=False)
             model = kb.embedding_model_id
             if await vector_index.n_waiting(session, scope, model_id=model) < vector_index.WAITING:
-                return 0
+                return
             await vector_index.begin(session, scope)
         n_added = 0
         while n := await self._index_some(scope, model):
@@ -65,7 +68,6 @@ class IndexService:
             await access.enter(session, scope)
             await vector_index.refresh_statistics(session, scope)
         log.info("vectors_indexed", kb_id=kb_id, n_vectors=n_added)
-        return n_added
 
     async def _index_some(self, scope: KbScope, model: int) -> int:
         async with self.sessions.begin() as session:

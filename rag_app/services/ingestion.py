@@ -136,6 +136,7 @@ class IngestionService:
         async with self.sessions.begin() as session:
             if not await self._hold(session, scope, document):
                 raise LostTurn
+            await documents.take_time(session)
             await word_index.lock(session, scope)
             now = await knowledge_bases.get(session, scope, counted=False)
             if now.embedding_model_id != kb.embedding_model_id:  # vectors of the old model are no use

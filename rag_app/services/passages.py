@@ -7,7 +7,7 @@ from rag_app.domain.retrieval import MatchedTerm, Passage, PassageScores
 from rag_app.rag import fusion
 from rag_app.rag.bm25 import WordRanking
 from rag_app.rag.calibration import Signals, calibrated, coverages
-from rag_app.rag.words import word_behind
+from rag_app.rag.words import AskedWords
 from rag_app.services.candidates import Candidate
 
 JUDGED = 20  # candidates the scores were calibrated with
@@ -65,8 +65,9 @@ class Explained:
     def __init__(self, words: WordRanking, question: str) -> None:
         self._words = words
         self._place = {int(ordinal): at for at, ordinal in enumerate(words.ordinals)}
+        asked = AskedWords(question)
         self._asked = [
-            word_behind(term.corrected_from or term.text, question) if term.postings.size else ""
+            asked.behind(term.corrected_from or term.text) if term.postings.size else ""
             for term in words.terms
         ]
 

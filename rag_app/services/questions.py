@@ -17,6 +17,7 @@ from rag_app.errors import RagAppError
 from rag_app.rag.follow_ups import needs_subject, standalone_question
 from rag_app.rag.questions import MAX_VARIANTS, parts, read_lines, rewrite_prompt, variants_prompt
 from rag_app.services.llms import LLMs
+from rag_app.services.text import clean_text
 
 log = structlog.get_logger()
 
@@ -59,4 +60,4 @@ class QuestionService:
         except (TimeoutError, RagAppError) as error:
             log.info("question_not_rewritten", kb_id=kb.id, reason=type(error).__name__)
             return []
-        return read_lines(text, limit=limit)
+        return read_lines(clean_text(text), limit=limit)

@@ -20,9 +20,12 @@ log = structlog.get_logger()
 
 GRACE_S = 0.25  # a reranker keeps its own time; this is for one that does not
 TIME_WAS_UP = "The time was up, so this is the order from before it."
+WENT_WRONG = "Something went wrong on our side, so this is the order from before it."
 NOTHING_STORED = "These passages cannot be compared more closely, so this is the order from before it."
 
-_Key = tuple[str, str, str, str]
+JUDGE, LATE = "llm_judge", "local_late"  # what they are made of differs between knowledge bases
+
+_Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class Rerankers:
         """
         if name not in self.modules:
             raise PermanentError("This reranker does not exist on this installation.")
-        key = (name, kb.embedding_model, kb.llm_provider, kb.llm_model)
+        if name == JUDGE:  # as many as there are models, and nothing to keep
+            return self.make(name, kb)
+        key = (name, kb.embedding_model if name == LATE else "")
         if key not in self._made:
             self._made[key] = self.make(name, kb)
         return self._made[key]
@@ -71,6 +76,10 @@ class Rerankers:
         except RagAppError as error:
             note.was_done, note.text = False, f"{error} This is the order from before it."
             log.info("rerank_failed", reranker=name, reason=str(error))
+            return None
+        except Exception:  # a search must not fail because its last refinement did
+            note.was_done, note.text = False, WENT_WRONG
+            log.exception("rerank_failed", reranker=name)
             return None
         scores = tuple(score for score in result.scores if score is not None)
         if len(scores) < len(passages):

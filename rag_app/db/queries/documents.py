@@ -511,6 +511,14 @@ class NewChunk:
     codes: bytes | None = None
 
 
+async def take_time(session: AsyncSession) -> None:
+    """Let statements of this transaction run as long as they need.
+
+    A book of a hundred thousand chunks takes minutes to index; the limit is for what people wait for.
+    """
+    await run(session, sa.text("SET LOCAL statement_timeout = 0"))
+
+
 async def swap_contents(
     session: AsyncSession,
     scope: KbScope,
@@ -526,8 +534,7 @@ async def swap_contents(
     All of it becomes visible at once, with the caller's commit.
     """
     params = {"kb_id": scope.kb_id, "document_id": document_id}
-    # A book of a hundred thousand chunks takes minutes to index; the limit is for what people wait for.
-    await run(session, sa.text("SET LOCAL statement_timeout = 0"))
+    await take_time(session)
     await _delete_chunks(session, scope, document_id=document_id)
     for statement in (
         "DELETE FROM document_pages WHERE document_id = :document_id",
@@ -563,6 +570,7 @@ async def swap_contents(
 
 async def _delete_chunks(session: AsyncSession, scope: KbScope, *, document_id: int) -> None:
     """Delete a document's chunks with vectors and words, and lock the word index."""
+    await word_index.lock(session, scope)
     params = {"kb_id": scope.kb_id, "document_id": document_id}
     for table in ("chunk_embeddings", "chunk_codes"):
         await run(

@@ -26,6 +26,7 @@ class TextToEmbed:
     """A chunk that has no vector of the next model yet."""
 
     ordinal: int
+    content_hash: bytes
     text: str
     enabled: bool
 
@@ -87,7 +88,8 @@ async def missing(
     found = await run(
         session,
         sa.text("""
-            SELECT ordinal, enabled, CASE WHEN heading = '' THEN content ELSE heading || E'\\n' || content END AS text
+            SELECT ordinal, content_hash, enabled,
+              CASE WHEN heading = '' THEN content ELSE heading || E'\\n' || content END AS text
             FROM chunks c WHERE kb_id = :kb_id AND ordinal > :after AND NOT EXISTS (
               SELECT 1 FROM chunk_embeddings e
               WHERE e.kb_id = :kb_id AND e.model_id = :model_id AND e.ordinal = c.ordinal)
@@ -95,23 +97,23 @@ async def missing(
         """),
         params={"kb_id": scope.kb_id, "model_id": model_id, "after": after, "limit": limit},
     )
-    return [TextToEmbed(row.ordinal, row.text, row.enabled) for row in found]
+    return [TextToEmbed(row.ordinal, bytes(row.content_hash), row.text, row.enabled) for row in found]
 
 
 async def still_missing(
     session: AsyncSession, scope: KbScope, *, model_id: int, ordinals: list[int]
-) -> dict[int, bool]:
-    """Which of these chunks are still there without a vector of a model, and whether each is enabled."""
+) -> dict[tuple[int, bytes], bool]:
+    """Which chunks are still there without a vector of a model, as ordinal and hash; whether each is enabled."""
     found = await run(
         session,
         sa.text("""
-            SELECT ordinal, enabled FROM chunks c WHERE kb_id = :kb_id AND ordinal = ANY (:ordinals)
+            SELECT ordinal, content_hash, enabled FROM chunks c WHERE kb_id = :kb_id AND ordinal = ANY (:ordinals)
               AND NOT EXISTS (SELECT 1 FROM chunk_embeddings e
                 WHERE e.kb_id = :kb_id AND e.model_id = :model_id AND e.ordinal = c.ordinal)
         """),
         params={"kb_id": scope.kb_id, "model_id": model_id, "ordinals": ordinals},
     )
-    return {row.ordinal: row.enabled for row in found}
+    return {(row.ordinal, bytes(row.content_hash)): row.enabled for row in found}
 
 
 async def finish(session: AsyncSession, scope: KbScope, *, model_id: int, is_indexed: bool) -> None:

@@ -189,10 +189,10 @@ CROSS JOIN LATERAL (
 
 # The beginning of a word is rarely mistyped, and it is what an index can look up.
 SIMILAR_STATEMENT = """
-SELECT DISTINCT lexeme FROM chunk_postings
+SELECT lexeme FROM chunk_postings
 WHERE kb_id = %(kb_id)s AND lexeme >= %(prefix)s AND lexeme < %(prefix_end)s
   AND length(lexeme) BETWEEN %(shortest)s AND %(longest)s
-LIMIT 5000
+GROUP BY lexeme ORDER BY abs(length(lexeme) - %(length)s), lexeme LIMIT 3000
 """
 
 POSTINGS_STATEMENT = """
@@ -340,6 +340,7 @@ async def words_like(session: AsyncSession, scope: KbScope, word: str, *, distan
         "prefix_end": prefix[:-1] + chr(ord(prefix[-1]) + 1),
         "shortest": max(len(word) // 2, MIN_WORD),  # a slip in an ending keeps a word from its stem
         "longest": len(word) + distance,
+        "length": len(word),
     }
     return [lexeme for (lexeme,) in await _rows(session, scope, SIMILAR_STATEMENT, params)]
 
