@@ -23,6 +23,7 @@ from benchmarks.retrieval_quality import Filled, fill
 from rag_app.domain.retrieval import Passage
 from rag_app.rag.llms._evidence import weigh
 from rag_app.rag.llms._judgement import is_answerable
+from rag_app.rag.llms.local import LEAST_LIKELY
 
 LEAST_SCORES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
 
@@ -43,7 +44,7 @@ async def refused(place: Installation, filled: Filled, question: str) -> list[bo
 
 
 async def _refuses(place: Installation, question: str, passages: list[Passage]) -> bool:
-    if not passages:
+    if max((passage.score for passage in passages), default=0.0) < LEAST_LIKELY:
         return True
     embedder = place.services.retrieval.embedders.get(place.services.settings.rag_local_embedder)
     weighed = await weigh(question, tuple(passages), embedder)

@@ -31,6 +31,9 @@ MODELS = (
     ),
 )
 
+# The search's own estimate: of best passages below it, one or two in a hundred answer
+# (docs/decisions/0008-reranking.md).
+LEAST_LIKELY = 0.2
 TOKENS_PER_WORD = 1.3  # usual for English text; an estimate, and told as one
 WORDS_PER_DELTA = 4
 
@@ -75,6 +78,8 @@ class ExtractiveAnswerer:
 
     async def _evidence(self, prompt: Prompt) -> Sequence[Evidence]:
         """The sentences to quote; none when they do not answer."""
+        if max((passage.score for passage in prompt.passages), default=0.0) < LEAST_LIKELY:
+            return ()
         weighed = await weigh(prompt.question, prompt.passages, self._embedder)
         embedder = self._embedder.name if self._embedder else None
         if weighed is None or not is_answerable(weighed, embedder):
