@@ -16,3 +16,11 @@ async def run(
     """
     connection = await session.connection()
     return await connection.execute(statement, params or {})
+
+
+async def take_time(session: AsyncSession) -> None:
+    """Let statements of this transaction run as long as they need.
+
+    A book of a hundred thousand chunks takes minutes to index; the limit is for what people wait for.
+    """
+    await run(session, sa.text("SET LOCAL statement_timeout = 0"))

@@ -22,6 +22,7 @@ from rag_app.db.engine import Sessions, outage
 from rag_app.db.queries import access, documents, jobs, knowledge_bases, word_index
 from rag_app.db.queries.documents import KnownVector, NewChunk
 from rag_app.db.queries.search import vector_literal
+from rag_app.db.statements import take_time
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
 from rag_app.domain.knowledge_bases import Document, Job, KbScope, KnowledgeBase
 from rag_app.errors import PermanentError, RagAppError, TransientError
@@ -136,7 +137,7 @@ class IngestionService:
         async with self.sessions.begin() as session:
             if not await self._hold(session, scope, document):
                 raise LostTurn
-            await documents.take_time(session)
+            await take_time(session)
             await word_index.lock(session, scope)
             now = await knowledge_bases.get(session, scope, counted=False)
             if now.embedding_model_id != kb.embedding_model_id:  # vectors of the old model are no use

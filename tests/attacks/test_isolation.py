@@ -104,6 +104,7 @@ async def test_chunks_of_another_house_stay_unseen_even_without_the_condition(es
         "prefix_end": "z",
         "shortest": 1,
         "longest": 50,
+        "length": 7,
         "lexemes": ["holiday", "day"],
     }
 

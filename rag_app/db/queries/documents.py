@@ -13,7 +13,7 @@ from rag_app.db.engine import driver_connection
 from rag_app.db.queries import word_index
 from rag_app.db.queries.search import vector_literal
 from rag_app.db.queries.word_index import ChunkWords
-from rag_app.db.statements import run
+from rag_app.db.statements import run, take_time
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
 from rag_app.domain.knowledge_bases import Document, Job, KbScope, PagePart, StoredChunk, StoredPage
 from rag_app.errors import NotFound
@@ -509,14 +509,6 @@ class NewChunk:
     vector: str
     words: str
     codes: bytes | None = None
-
-
-async def take_time(session: AsyncSession) -> None:
-    """Let statements of this transaction run as long as they need.
-
-    A book of a hundred thousand chunks takes minutes to index; the limit is for what people wait for.
-    """
-    await run(session, sa.text("SET LOCAL statement_timeout = 0"))
 
 
 async def swap_contents(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from rag_app.db.statements import run
+from rag_app.db.statements import run, take_time
 from rag_app.domain.knowledge_bases import KbScope
 
 WORDS_LOCK = 0x5261  # any number that nobody else locks
@@ -162,7 +162,7 @@ async def forget(session: AsyncSession, scope: KbScope, *, document_id: int) -> 
 
 async def clear(session: AsyncSession, scope: KbScope) -> None:
     """Forget every word, to index them anew in the same transaction; ordinals stay. Locks the index."""
-    await run(session, sa.text("SET LOCAL statement_timeout = 0"))  # that limit is for what people wait for
+    await take_time(session)
     await lock(session, scope)
     for statement in (
         "DELETE FROM chunk_postings WHERE kb_id = :kb_id",
