@@ -146,15 +146,24 @@ def minmax(scores: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]
 
 def without_duplicates(ranking: Sequence[T], *, text_of: Callable[[T], str]) -> list[T]:
     """Keep the best of passages whose texts are the same, or nearly so: that share nine in ten shingles."""
+    return [one for one, _ in with_copies(ranking, text_of=text_of)]
+
+
+def with_copies(ranking: Sequence[T], *, text_of: Callable[[T], str]) -> list[tuple[T, int]]:
+    """What `without_duplicates` keeps, each with the number of its copies that were left out."""
     kept: list[T] = []
     texts: list[_Text] = []
+    n_copies: list[int] = []
     for one in ranking:
         text = _Text(_WORD.findall(text_of(one).casefold()))
-        if text.words and any(text.repeats(other) for other in texts):
+        same = next((place for place, other in enumerate(texts) if text.words and text.repeats(other)), None)
+        if same is not None:
+            n_copies[same] += 1
             continue
         texts.append(text)
         kept.append(one)
-    return kept
+        n_copies.append(0)
+    return list(zip(kept, n_copies, strict=True))
 
 
 def diverse(

@@ -64,6 +64,7 @@ class Candidate:
     rerank: float | None = None
     score: float = 0.0
     has_code: bool = False
+    n_copies: int = 0
 
 
 @dataclass(frozen=True)
@@ -166,9 +167,7 @@ class CandidateFinder:
         trace: Trace,
     ) -> list[Term]:
         """The terms, with the nearest known words in the place of those that no document has."""
-        terms = [
-            replace(term, weight=IDENTIFIER_WEIGHT) if is_identifier(term.text) else term for term in terms
-        ]
+        terms = [_weighed(term) for term in terms]
         known_places = {term.position for term in terms if term.postings.size}
         unknown = [
             term
@@ -247,7 +246,8 @@ def _thinned(
         else:
             remarks.append("No passage has the quoted words as they stand; these come nearest.")
     if config.remove_near_duplicates:
-        kept = fusion.without_duplicates(candidates, text_of=lambda one: one.chunk.content)
+        counted = fusion.with_copies(candidates, text_of=lambda one: one.chunk.content)
+        kept = [replace(one, n_copies=n) if n else one for one, n in counted]
         if n_copies := len(candidates) - len(kept):
             remarks.append(f"{n_copies} {'copy' if n_copies == 1 else 'copies'} left out.")
         candidates = kept

@@ -46,6 +46,7 @@ def passage_of(candidate: Candidate, explained: "Explained") -> Passage:
         heading=chunk.heading,
         content=chunk.content,
         score=candidate.score,
+        n_duplicates=candidate.n_copies,
         scores=PassageScores(
             rank_by_meaning=fused.rank_by_meaning,
             rank_by_words=fused.rank_by_words,

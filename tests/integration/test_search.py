@@ -371,6 +371,8 @@ async def test_copies_are_left_out_and_one_document_does_not_crowd_out_the_other
         return [passage["document_name"] for passage in answer.json()["results"]]
 
     assert len(await names()) == 2
+    found = await owner.search(kb["id"], "pump oiled every week")
+    assert sorted(passage["n_duplicates"] for passage in found) == [0, 1]
     assert len(await names(remove_near_duplicates=False)) == 3
 
 
