@@ -40,13 +40,17 @@ from rag_app.services.ingestion import IngestionService
 from rag_app.services.knowledge_bases import KnowledgeBaseService
 from rag_app.services.llms import LLMs
 from rag_app.services.maintenance import MaintenanceService
+from rag_app.services.model_calls import ModelCalls
+from rag_app.services.models import ModelCatalogue
 from rag_app.services.passwords import Passwords
+from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
 from rag_app.services.questions import QuestionService
 from rag_app.services.rate_limits import RateLimits
 from rag_app.services.rerankers import Rerankers
 from rag_app.services.retrieval import RetrievalService
 from rag_app.services.sharing import SharingService
 from rag_app.services.stopping import Stopping
+from rag_app.services.usage import UsageService
 from rag_app.settings import Settings, settings
 from rag_app.storage import Storage
 
@@ -73,6 +77,8 @@ class Services:
     jobs_queue: procrastinate.App
     engine: AsyncEngine
     llms: LLMs
+    calls: ModelCalls
+    usage: UsageService
     rerankers: Rerankers
     stopping: Stopping
 
@@ -99,11 +105,15 @@ def build(config: Settings) -> Services:
     all_embedders = Embedders(partial(_make_embedder, config))
     modules: dict[str, ModuleType] = {name: registry.load(llms, name) for name in registry.names(llms)}
     keys = {name: _llm_key(config, name) is not None for name in modules if modules[name].NEEDS_KEY}
-    all_llms = LLMs(modules, keys, partial(_make_llm, config, all_embedders, modules))
-    questions = QuestionService(all_llms)
+    all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules))
+    usage = UsageService(sessions)
+    calls = ModelCalls(
+        all_llms, ProviderKeyService(_installed_keys(config, modules)), ModelCatalogue(modules), usage
+    )
+    questions = QuestionService(calls)
     all_rerankers = Rerankers(
         {name: registry.load(rerankers, name) for name in registry.names(rerankers)},
-        partial(_make_reranker, config, all_embedders, all_llms),
+        partial(_make_reranker, config, all_embedders, calls),
     )
     retrieval = RetrievalService(
         sessions, all_embedders, questions, all_rerankers, CandidateFinder(sessions, all_embedders)
@@ -135,7 +145,7 @@ def build(config: Settings) -> Services:
             find_tessdata,
         ),
         retrieval=retrieval,
-        chat=ChatService(sessions, retrieval, questions, all_llms, stopping, limits),
+        chat=ChatService(sessions, retrieval, questions, calls, stopping, limits),
         conversations=ConversationService(sessions),
         sharing=SharingService(sessions, config.base_url),
         health=HealthService(sessions, config.rag_data_dir, keys),
@@ -152,6 +162,8 @@ def build(config: Settings) -> Services:
         jobs_queue=jobs_queue,
         engine=engine,
         llms=all_llms,
+        calls=calls,
+        usage=usage,
         rerankers=all_rerankers,
         stopping=stopping,
     )
@@ -218,13 +230,13 @@ def _make_embedder(config: Settings, name: str) -> Embedder:
 
 
 def _make_llm(
-    config: Settings, all_embedders: Embedders, modules: dict[str, ModuleType], provider: str
+    config: Settings, all_embedders: Embedders, modules: dict[str, ModuleType], access: ProviderAccess
 ) -> LLM:
-    module = modules[provider]
+    module = modules[access.provider]
     options = LLMSettings(
-        provider=provider,
-        api_key=_llm_key(config, provider),
-        base_url=getattr(config, f"{provider}_base_url", None),
+        provider=access.provider,
+        api_key=access.api_key,
+        base_url=access.base_url,
         first_token_timeout_s=config.rag_llm_first_token_timeout_s,
         idle_timeout_s=config.rag_llm_idle_timeout_s,
     )
@@ -233,11 +245,22 @@ def _make_llm(
     return module.build(options, embedder=all_embedders.get(config.rag_local_embedder))
 
 
+def _installed_keys(config: Settings, modules: dict[str, ModuleType]) -> dict[str, ProviderAccess]:
+    """The keys of the environment; the built-in model needs none."""
+    found: dict[str, ProviderAccess] = {}
+    for name, module in modules.items():
+        if not module.NEEDS_KEY:
+            found[name] = ProviderAccess(name, None, None, "none")
+        elif (key := _llm_key(config, name)) is not None:
+            found[name] = ProviderAccess(name, key, getattr(config, f"{name}_base_url"), "installation")
+    return found
+
+
 def _make_reranker(
-    config: Settings, all_embedders: Embedders, all_llms: LLMs, name: str, kb: KnowledgeBase
+    config: Settings, all_embedders: Embedders, calls: ModelCalls, name: str, kb: KnowledgeBase
 ) -> Reranker:
     module: ModuleType = registry.load(rerankers, name)
-    llm = all_llms.get(kb.llm_provider) if name == "llm_judge" else None
+    llm = calls.bound(kb, "judge") if name == "llm_judge" else None
     return module.build(
         RerankerParts(
             embedder=all_embedders.get(kb.embedding_model),

@@ -41,11 +41,15 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one provider call, as the provider counted them unless `estimated`."""
+    """Tokens of one provider call, as the provider counted them unless `estimated`.
+
+    `cached_tokens` are those of the prompt that the provider had read before and charges less for.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     estimated: bool = False
+    cached_tokens: int = 0
 
 
 @dataclass(frozen=True)

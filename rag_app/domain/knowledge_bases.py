@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from rag_app.domain.models import ModelChoice
 from rag_app.domain.rag_config import RagConfig
 
 
@@ -46,6 +47,9 @@ class KnowledgeBase:
     rag_config: RagConfig = field(default_factory=RagConfig)
     has_indexed_vectors: bool = False  # large enough for the approximate index
     n_ordinals: int = 0  # numbers given to chunks so far, those of deleted ones included
+    llm_fallbacks: tuple[ModelChoice, ...] = ()  # who answers where the model cannot, in this order
+    monthly_budget_usd: float | None = None
+    answer_language: str = ""  # of every answer; empty: as the question's
 
 
 @dataclass(frozen=True)

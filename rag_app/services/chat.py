@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -43,7 +44,7 @@ from rag_app.rag.citations import CitationStream, citations
 from rag_app.rag.grounding import ground
 from rag_app.rag.prompts import build_prompt
 from rag_app.services.askers import Asker, admit
-from rag_app.services.llms import LLMs
+from rag_app.services.model_calls import ModelCalls
 from rag_app.services.outages import as_outage
 from rag_app.services.questions import QuestionService
 from rag_app.services.rate_limits import RateLimits
@@ -63,8 +64,9 @@ PAUSES_S = (0.5, 1, 2, 4)  # before a finished answer is stored once more: a res
 
 @dataclass
 class _Answer:
-    """What has come so far."""
+    """What has come so far; `request_id` is kept with everything its calls cost."""
 
+    request_id: UUID = field(default_factory=uuid4)
     text: str = ""
     markers: list[int] = field(default_factory=list)
     passages: tuple[Passage, ...] = ()
@@ -81,7 +83,7 @@ class ChatService:
     sessions: Sessions
     retrieval: RetrievalService
     questions: QuestionService
-    llms: LLMs
+    calls: ModelCalls
     stopping: Stopping
     limits: RateLimits
 
@@ -216,7 +218,7 @@ class ChatService:
                 max_tokens=kb.max_tokens,
                 temperature=kb.temperature,
             )
-            deltas = self._stream(prompt, kb, answer)
+            deltas = self._stream(prompt, kb, answer, conversation_id)
             async with aclosing(deltas):
                 async for delta in deltas:
                     yield delta
@@ -250,10 +252,14 @@ class ChatService:
             note.text = f"Searched as: {searched}" if searched != question else "The question stands alone."
         return searched
 
-    async def _stream(self, prompt: Prompt, kb: KnowledgeBase, answer: _Answer) -> AsyncGenerator[Delta]:
+    async def _stream(
+        self, prompt: Prompt, kb: KnowledgeBase, answer: _Answer, conversation_id: int
+    ) -> AsyncGenerator[Delta]:
         checked = CitationStream(prompt.passages)
         answer.markers = checked.markers
-        events = self.llms.get(kb.llm_provider).stream(prompt, model=kb.llm_model)
+        events = self.calls.stream(
+            prompt, kb, kind="chat", conversation_id=conversation_id, request_id=answer.request_id
+        )
         async with aclosing(events):
             while True:
                 async with self.stopping.interruptible():
@@ -277,7 +283,7 @@ class ChatService:
 
 @dataclass(frozen=True)
 class _Store:
-    """Keeps answers of one conversation, with what they cost."""
+    """Keeps answers of one conversation."""
 
     sessions: Sessions
     scope: KbScope
@@ -285,7 +291,7 @@ class _Store:
     conversation_id: int
 
     async def answer(self, answer: _Answer, status: MessageStatus, reason: str | None = None) -> Message:
-        """Store an answer with its usage in one transaction; an outage of a moment is sat out."""
+        """Store an answer; an outage of a moment is sat out."""
         for pause_s in PAUSES_S:
             try:
                 return await self._answer(answer, status, reason)
@@ -315,6 +321,7 @@ class _Store:
             "answerable": answer.completed.answerable if answer.completed else None,
             "finish_reason": answer.completed.finish_reason if answer.completed else None,
             "reason": reason,
+            "request_id": str(answer.request_id),
         }
         async with self.sessions.begin() as session:
             await access.hold(session, self.scope)
@@ -328,23 +335,6 @@ class _Store:
                 citations=[asdict(citation) for citation in cited],
                 details=details,
             )
-            if answer.first_token_ms is not None:  # a call that gave nothing is not counted
-                await conversations.add_usage(
-                    session,
-                    self.scope,
-                    provider=self.kb.llm_provider,
-                    model=details["model"],
-                    prompt_tokens=usage.prompt_tokens,
-                    completion_tokens=usage.completion_tokens,
-                    details={
-                        "kind": "chat",
-                        "conversation_id": self.conversation_id,
-                        "message_id": message.id,
-                        "status": status,
-                        "estimated": usage.estimated,
-                        "timings_ms": timings,
-                    },
-                )
         return message
 
     async def broken(self, answer: _Answer, status: MessageStatus, reason: str) -> Message | None:

@@ -13,10 +13,11 @@ import structlog
 
 from rag_app.domain.answers import PriorTurn, Prompt, TextDelta
 from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.domain.usage import CallKind
 from rag_app.errors import RagAppError
 from rag_app.rag.follow_ups import needs_subject, standalone_question
 from rag_app.rag.questions import MAX_VARIANTS, parts, read_lines, rewrite_prompt, variants_prompt
-from rag_app.services.llms import LLMs
+from rag_app.services.model_calls import ModelCalls
 from rag_app.services.text import clean_text
 
 log = structlog.get_logger()
@@ -29,14 +30,14 @@ LOCAL = "local"  # quotes and cannot write
 class QuestionService:
     """Turns what was asked into what is searched for."""
 
-    llms: LLMs
+    calls: ModelCalls
 
     async def standalone(self, question: str, history: Sequence[PriorTurn], kb: KnowledgeBase) -> str:
         """The question with the subject it takes from the conversation, or as it is."""
         if not history or not needs_subject(question):
             return question
         if kb.llm_provider != LOCAL:
-            rewritten = await self._ask(rewrite_prompt(question, history), kb, limit=1)
+            rewritten = await self._ask(rewrite_prompt(question, history), kb, "rewrite", limit=1)
             if rewritten:
                 return rewritten[0]
         return standalone_question(question, history)
@@ -45,14 +46,14 @@ class QuestionService:
         """Other things to search for, without the question itself."""
         found = parts(question)
         if kb.llm_provider != LOCAL:
-            found += await self._ask(variants_prompt(question), kb, limit=MAX_VARIANTS)
+            found += await self._ask(variants_prompt(question), kb, "variants", limit=MAX_VARIANTS)
         return [variant for variant in dict.fromkeys(found) if variant != question][:MAX_VARIANTS]
 
-    async def _ask(self, prompt: Prompt, kb: KnowledgeBase, *, limit: int) -> list[str]:
+    async def _ask(self, prompt: Prompt, kb: KnowledgeBase, kind: CallKind, *, limit: int) -> list[str]:
         text = ""
         try:
             async with asyncio.timeout(BUDGET_S):
-                events = self.llms.get(kb.llm_provider).stream(prompt, model=kb.llm_model)
+                events = self.calls.stream(prompt, kb, kind=kind)
                 async with aclosing(events):
                     async for event in events:
                         if isinstance(event, TextDelta):

@@ -33,6 +33,7 @@ ACROSS_TENANTS = {
     "system.is_file_needed": "the clean-up asks whether anybody has these bytes",
     "system.forget_old": "the clean-up removes what has served its time",
     "system.live_workers": "counts processes",
+    "usage.insert": "counts a call for the owner it was made for",
     "embedding_switch.under_way": "the worker looks for switches to go on with",
     "vector_index.large_kbs": "the worker looks for knowledge bases to index",
     "word_index.stale": "the worker looks for words to index anew",

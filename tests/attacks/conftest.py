@@ -75,7 +75,7 @@ def llm(services: Services) -> ObedientLLM:
     """Who answers: never mind how well."""
     fake = ObedientLLM()
     for provider in services.llms.modules:
-        services.llms._made[provider] = cast(LLM, fake)
+        services.llms.fix(provider, cast(LLM, fake))
     return fake
 
 

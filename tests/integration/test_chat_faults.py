@@ -118,16 +118,15 @@ async def test_a_broken_answer_can_be_asked_for_again(owner, ask, messages, conv
     assert [message["status"] for message in await messages()] == ["complete", "complete"]
 
 
-async def test_usage_is_counted_once_a_call_and_not_for_silence(ask, database):
+async def test_usage_is_counted_once_a_call_also_of_those_that_failed(ask, database):
     await ask("How much leave?")
     await ask("How much leave? [[fault:cut]]")
     await ask("How much leave? [[fault:stall at=start]]")
 
     with psycopg.connect(database) as connection:
         found = connection.execute("""
-            SELECT request_metadata->>'status', (request_metadata->>'estimated')::bool
-            FROM llm_usage ORDER BY id""").fetchall()
-    assert found == [("complete", False), ("interrupted", True)]
+            SELECT outcome, is_estimated, total_tokens > 0 FROM llm_usage ORDER BY id""").fetchall()
+    assert found == [("complete", False, True), ("interrupted", True, True), ("failed", False, False)]
 
 
 async def test_a_stream_says_why_it_ends(owner, conversation):

@@ -100,7 +100,7 @@ async def run(state: rx.State, name: str, *arguments: Any) -> Any:
 def llm(services) -> ScriptedLLM:
     """The model of every knowledge base here."""
     scripted = ScriptedLLM()
-    services.llms._made["local"] = scripted
+    services.llms.fix("local", scripted)
     return scripted
 
 

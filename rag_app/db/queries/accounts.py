@@ -43,8 +43,14 @@ async def insert(session: AsyncSession, *, email: str, name: str, password_hash:
     await run(session, sa.text("SELECT pg_advisory_xact_lock(:key)"), params={"key": FIRST_USER_LOCK})
     if (await session.exec(select(UserRow.id).where(UserRow.email == email))).first() is not None:
         raise Conflict("There is an account with this e-mail address already.", field="email")
-    role = "super_admin" if await count(session) == 0 else "kb_owner"
-    row = UserRow(email=email, name=name, password_hash=password_hash, role=role)
+    is_first = await count(session) == 0
+    row = UserRow(
+        email=email,
+        name=name,
+        password_hash=password_hash,
+        role="super_admin" if is_first else "kb_owner",
+        subscription_tier="enterprise" if is_first else "free",  # who runs the installation has no limits
+    )
     session.add(row)
     await session.flush()
     await session.refresh(row)

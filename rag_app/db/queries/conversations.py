@@ -381,35 +381,3 @@ async def introduce_visitor(
         sa.text("UPDATE end_users SET name = :name, email = :email WHERE id = :id AND kb_id = :kb_id"),
         params={"id": end_user_id, "kb_id": scope.kb_id, "name": name, "email": email},
     )
-
-
-async def add_usage(
-    session: AsyncSession,
-    scope: KbScope,
-    *,
-    provider: str,
-    model: str,
-    prompt_tokens: int,
-    completion_tokens: int,
-    details: dict[str, Any],
-) -> None:
-    """Count one call of a model; its cost stays unknown until prices are known, never 0."""
-    await run(
-        session,
-        sa.text("""
-            INSERT INTO llm_usage (kb_id, user_id, provider, model, prompt_tokens, completion_tokens,
-              total_tokens, estimated_cost, request_metadata)
-            VALUES (:kb_id, :owner_id, CAST(:provider AS llm_provider), :model, :prompt_tokens,
-              :completion_tokens, :prompt_tokens + :completion_tokens,
-              CASE WHEN :provider = 'local' THEN 0 END, :details)
-        """).bindparams(sa.bindparam("details", type_=sa.JSON)),
-        params={
-            "kb_id": scope.kb_id,
-            "owner_id": scope.owner_id,
-            "provider": provider,
-            "model": model,
-            "prompt_tokens": prompt_tokens,
-            "completion_tokens": completion_tokens,
-            "details": details,
-        },
-    )

@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from rag_app.db.statements import run
 from rag_app.db.tables import KnowledgeBaseRow
 from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase, ShareLink
+from rag_app.domain.models import ModelChoice
 from rag_app.domain.rag_config import RagConfig
 from rag_app.errors import NotFound
 
@@ -70,6 +71,9 @@ def _knowledge_base(row: Any) -> KnowledgeBase:
         n_conversations=row.n_conversations,
         has_indexed_vectors=row.has_indexed_vectors,
         n_ordinals=row.n_ordinals,
+        llm_fallbacks=tuple(ModelChoice(each["provider"], each["model"]) for each in row.llm_fallbacks),
+        monthly_budget_usd=None if row.monthly_budget_usd is None else float(row.monthly_budget_usd),
+        answer_language=row.answer_language,
         rag_config=_rag_config(row),
     )
 

@@ -1,8 +1,10 @@
 """Accounts and sign-ins."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from rag_app.db.tables.columns import USER_ROLE, created_now, moment
@@ -19,6 +21,7 @@ class UserRow(SQLModel, table=True):
     name: str | None = None
     role: str = Field(default="kb_owner", sa_type=USER_ROLE)  # pyright: ignore
     subscription_tier: str = "free"
+    limit_overrides: dict[str, Any] = Field(default_factory=dict, sa_type=JSONB)
     oauth_provider: str | None = None
     oauth_id: str | None = None
     avatar_url: str | None = None

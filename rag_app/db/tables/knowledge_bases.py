@@ -35,6 +35,9 @@ class KnowledgeBaseRow(SQLModel, table=True):
     share_url: str | None = None
     is_active: bool = True
     embedding_model_id: int = 1
+    llm_fallbacks: list[dict[str, str]] = Field(default_factory=list, sa_type=JSONB)
+    monthly_budget_usd: Decimal | None = None
+    answer_language: str = ""
     created_at: datetime = created_now()
     updated_at: datetime = created_now()
 
