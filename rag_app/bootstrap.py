@@ -44,7 +44,7 @@ from rag_app.services.model_calls import ModelCalls
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.passwords import Passwords
 from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
-from rag_app.services.questions import QuestionService
+from rag_app.services.questions import LOCAL, QuestionService
 from rag_app.services.rate_limits import RateLimits
 from rag_app.services.rerankers import Rerankers
 from rag_app.services.retrieval import RetrievalService
@@ -130,7 +130,9 @@ def build(config: Settings) -> Services:
             browser_hours=config.rag_sign_in_hours,
             registration_open=config.rag_registration_open,
         ),
-        knowledge_bases=KnowledgeBaseService(sessions, storage, modules, keys, config.rag_local_embedder),
+        knowledge_bases=KnowledgeBaseService(
+            sessions, storage, modules, keys, config.rag_local_embedder, all_rerankers
+        ),
         documents=DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes),
         ingestion=IngestionService(
             sessions,
@@ -260,11 +262,12 @@ def _make_reranker(
     config: Settings, all_embedders: Embedders, calls: ModelCalls, name: str, kb: KnowledgeBase
 ) -> Reranker:
     module: ModuleType = registry.load(rerankers, name)
-    llm = calls.bound(kb, "judge") if name == "llm_judge" else None
+    # The built-in model quotes and cannot grade, so it is no judge.
+    judges = name == "llm_judge" and kb.llm_provider != LOCAL
     return module.build(
         RerankerParts(
             embedder=all_embedders.get(kb.embedding_model),
-            llm=llm,
+            llm=calls.bound(kb, "judge") if judges else None,
             llm_model=kb.llm_model,
             url=config.rag_rerank_url,
             api_key=config.rag_rerank_api_key,

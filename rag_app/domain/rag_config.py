@@ -67,8 +67,9 @@ class RagConfig(BaseModel):
         default="local_late",
         title="Reranker",
         description="Who puts them in order: the built-in one compares the question's words with each "
-        "passage's in context; the others must be set up by whoever runs this installation, and the judge "
-        "asks your answering model, which costs a call for each question.",
+        "passage's in context. A rerank service or a cross-encoder can be chosen once whoever runs this "
+        "installation has set it up; the judge asks your answering model, where that is a language model, "
+        "which costs a call for each question.",
     )
     rerank_depth: int = Field(
         default=20,

@@ -12,7 +12,8 @@ from rag_app.db.queries import access, accounts, knowledge_bases
 from rag_app.domain.knowledge_bases import KnowledgeBase
 from rag_app.domain.rag_config import RagConfig
 from rag_app.errors import InvalidInput
-from rag_app.services.rag_configs import changed_config, preset
+from rag_app.services.rag_configs import RECOMMENDED, changed_config, preset
+from rag_app.services.rerankers import Rerankers
 from rag_app.services.text import clean_line, clean_text
 from rag_app.storage import Storage
 
@@ -44,6 +45,7 @@ class KnowledgeBaseService:
     llm_modules: Mapping[str, ModuleType]
     llm_keys: Mapping[str, bool]
     embedding_model: str
+    rerankers: Rerankers
 
     def providers(self) -> list[Provider]:
         """All providers, those that can answer now first, the built-in one among them."""
@@ -136,9 +138,10 @@ class KnowledgeBaseService:
 
         Raises:
             NotFound: it is not this owner's.
-            InvalidInput: a knob is not known or a value out of bounds; `problems` says which and why.
+            InvalidInput: a knob is not known, a value out of bounds or a reranker not set up here;
+                `problems` says which and why.
         """
-        return await self._keep_rag_config(kb_id, owner_id, lambda config: changed_config(config, changes))
+        return await self._keep_rag_config(kb_id, owner_id, lambda kb: self._changed_config(kb, changes))
 
     async def use_preset(self, kb_id: int, name: str, *, owner_id: int) -> RagConfig:
         """Set every knob as a preset has it.
@@ -152,16 +155,16 @@ class KnowledgeBaseService:
 
     async def reset_rag_config(self, kb_id: int, *, owner_id: int) -> RagConfig:
         """Set every knob as recommended. Raises NotFound."""
-        return await self._keep_rag_config(kb_id, owner_id, lambda _: RagConfig())
+        return await self._keep_rag_config(kb_id, owner_id, lambda _: RECOMMENDED)
 
     async def _keep_rag_config(
-        self, kb_id: int, owner_id: int, change: Callable[[RagConfig], RagConfig]
+        self, kb_id: int, owner_id: int, change: Callable[[KnowledgeBase], RagConfig]
     ) -> RagConfig:
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             await knowledge_bases.lock(session, scope)  # so that changes at once do not undo each other
-            before = (await knowledge_bases.get(session, scope, counted=False)).rag_config
-            after = change(before)
+            kb = await knowledge_bases.get(session, scope, counted=False)
+            before, after = kb.rag_config, change(kb)
             fields = [name for name, value in after if value != getattr(before, name)]
             if fields:
                 await knowledge_bases.set_rag_config(session, scope, after)
@@ -187,6 +190,15 @@ class KnowledgeBaseService:
         for sha256 in hashes:
             self.storage.remove_if_old(sha256)
         log.info("kb_deleted", kb_id=kb_id, owner_id=owner_id, n_files=len(hashes))
+
+    def _changed_config(self, kb: KnowledgeBase, changes: Mapping[str, Any]) -> RagConfig:
+        config = changed_config(kb.rag_config, changes)
+        # What is stored may stay, so that the other knobs can be turned; and there is always a way back.
+        if config.reranker not in {kb.rag_config.reranker, RECOMMENDED.reranker}:
+            problem = self.rerankers.problems(kb).get(config.reranker)
+            if problem:
+                raise InvalidInput(problem, field="reranker", problems={"reranker": problem})
+        return config
 
     def _check_changes(self, current: KnowledgeBase, changes: Mapping[str, Any]) -> dict[str, Any]:
         columns: dict[str, Any] = {}

@@ -21,6 +21,7 @@ from rag_app.ui.dashboard.settings.retrieval_view import (
     KnobView,
     knob_views,
     preset_name,
+    reranker_options,
     typed,
 )
 
@@ -33,6 +34,7 @@ class RetrievalSettingsState(rx.State):
     kb_id: int = 0
     kb_name: str = ""
     knobs: dict[str, KnobView] = knob_views(RECOMMENDED)
+    rerankers: list[tuple[str, str]] = []
     preset: str = "balanced"
     has_own: bool = False
     is_recommended: bool = True  # what is saved, not what is being set
@@ -49,6 +51,7 @@ class RetrievalSettingsState(rx.State):
     _draft: dict[str, Any] = RECOMMENDED
     _own: dict[str, Any] = {}
     _before: dict[str, Any] = {}
+    _not_set_up: dict[str, str] = {}  # rerankers, with what is missing
 
     @rx.event
     async def load(self) -> None:
@@ -66,6 +69,7 @@ class RetrievalSettingsState(rx.State):
         except NotFound:  # the owner has none yet
             return
         self.kb_id, self.kb_name = kb.id, kb.name
+        self._not_set_up = services().rerankers.problems(kb)
         _begin(self, kb.rag_config)
 
     @rx.event
@@ -158,12 +162,13 @@ def _begin(state: RetrievalSettingsState, config: RagConfig, *, before: dict[str
     state._saved = state._draft = config.model_dump()
     state._own = {} if preset_name(state._draft) else state._draft
     state._before = before if before and before != state._saved else {}
+    state.rerankers = reranker_options(state._not_set_up, saved=config.reranker)
     state.n_forms += 1
     _show(state)
 
 
 def _show(state: RetrievalSettingsState, problems: Mapping[str, str] | None = None) -> None:
-    state.knobs = knob_views(state._draft, problems)
+    state.knobs = knob_views(state._draft, problems, state._not_set_up)
     state.preset = preset_name(state._draft)
     state.has_own = bool(state._own)
     state.is_recommended = state._saved == RECOMMENDED

@@ -1,6 +1,6 @@
 """How a knowledge base is searched, in words: what each knob stands at, and why one cannot be turned."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,19 +78,29 @@ PRESET_TITLES = {"fast": "Fast", "balanced": "Balanced", "thorough": "Thorough"}
 
 @dataclass(frozen=True)
 class KnobView:
-    """Where a knob stands; `reason` says why it cannot be turned now, and is empty when it can."""
+    """Where a knob stands.
+
+    `reason` says why it cannot be turned now, `warning` why what is chosen has no effect here, and `error`
+    why that was not saved.
+    """
 
     text: str
     number: float
     is_on: bool
     shown: str
     reason: str = ""
+    warning: str = ""
     error: str = ""
     is_own: bool = False
 
 
-def knob_views(values: Mapping[str, Any], problems: Mapping[str, str] | None = None) -> dict[str, KnobView]:
-    """Show every knob; `problems` are sentences about some of them."""
+def knob_views(
+    values: Mapping[str, Any],
+    problems: Mapping[str, str] | None = None,
+    not_set_up: Mapping[str, str] | None = None,
+) -> dict[str, KnobView]:
+    """Show every knob; `problems` are sentences about some of them, `not_set_up` about rerankers."""
+    warnings = {"reranker": (not_set_up or {}).get(values["reranker"], "")}
     return {
         name: KnobView(
             text=_text(values[name]),
@@ -98,11 +108,21 @@ def knob_views(values: Mapping[str, Any], problems: Mapping[str, str] | None = N
             is_on=values[name] is True,
             shown=shown(name, values[name]),
             reason=_reason(name, values),
+            warning=warnings.get(name, ""),
             error=(problems or {}).get(name, ""),
             is_own=values[name] != knob.default,
         )
         for name, knob in KNOBS.items()
     }
+
+
+def reranker_options(not_set_up: Container[str], *, saved: str) -> list[tuple[str, str]]:
+    """The rerankers that can be chosen; the saved one also where it cannot be used any more."""
+    return [
+        (name, f"{title} (not set up here)" if name in not_set_up else title)
+        for name, title in CHOICES["reranker"].items()
+        if name not in not_set_up or name in {saved, KNOBS["reranker"].default}
+    ]
 
 
 def shown(name: str, value: Any) -> str:
