@@ -63,12 +63,12 @@ def is_identifier(word: str) -> bool:
     return sum(letter.isdigit() for letter in word) >= MIN_DIGITS and any(map(str.isalpha, word))
 
 
-class AskedWords:
-    """The words of a question, to tell which of them a stem was made of."""
+class WrittenWords:
+    """The words of a text, to tell which of them a stem was made of."""
 
-    def __init__(self, question: str) -> None:
+    def __init__(self, text: str) -> None:
         self._by_letter: dict[str, list[tuple[str, str]]] = {}
-        for word in dict.fromkeys(re.findall(r"\w+", question)):
+        for word in dict.fromkeys(re.findall(r"\w+", text)):
             plain = _plain(word)
             self._by_letter.setdefault(plain[:1], []).append((plain, word))
 
@@ -77,6 +77,17 @@ class AskedWords:
         words = self._by_letter.get(lexeme[:1], [])
         plain, word = max(words, key=lambda pair: _common_prefix(pair[0], lexeme), default=("", lexeme))
         return word if _common_prefix(plain, lexeme) >= min(3, len(lexeme)) else lexeme
+
+    def beginning_with(self, lexeme: str) -> str:
+        """The shortest word that begins with a stem; the stem where none does."""
+        beginning = lexeme.removesuffix("i")  # stems have i for y
+        words = [pair for pair in self._by_letter.get(lexeme[:1], []) if pair[0].startswith(beginning)]
+        return min(words, key=_plainest, default=("", lexeme))[1]
+
+
+def _plainest(pair: tuple[str, str]) -> tuple[int, bool, str]:
+    plain, word = pair
+    return len(plain), word[0].isupper(), word
 
 
 def _plain(word: str) -> str:

@@ -22,7 +22,7 @@ from rag_app.domain.word_index import Range, Term
 from rag_app.rag import bm25, fusion, spelling
 from rag_app.rag.bm25 import WordRanking
 from rag_app.rag.fusion import Fused
-from rag_app.rag.words import has_phrases, is_identifier, quoted_phrases, text_for_words
+from rag_app.rag.words import WrittenWords, has_phrases, is_identifier, quoted_phrases, text_for_words
 from rag_app.services.embedders import Embedders
 from rag_app.services.trace import Trace
 
@@ -31,6 +31,7 @@ VARIANT_WEIGHT = 0.9  # of what another way to ask finds, beside the question it
 IDENTIFIER_WEIGHT = 3.0  # who types a code is looking for that code
 MOST_WITH_CODE = 20  # chunks; a code that more of them have is a word like others
 MOST_SLIPS = 5  # words of a question that are looked up in other spellings
+TOLD_FROM = 20  # passages whose spelling is told in the trace
 SIMILAR_WEIGHT = 0.7  # of a word that resembles the one asked for, for each slip
 MANY_POSTINGS = 200_000  # from here on they are added up beside the event loop
 VERY_MANY, EFFORT, MORE_EFFORT = 200_000, 100, 250  # chunks; what keeps the index's recall above 0.98
@@ -121,6 +122,10 @@ class CandidateFinder:
             ]
             candidates, remarks = _thinned(candidates, phrases, config)
             note.text = " ".join(remarks)
+        corrected = [term for found in each for term in found.words.terms if term.corrected_from]
+        if corrected:
+            best_texts = [one.chunk.content for one in candidates[:TOLD_FROM]]
+            trace.complete("spelling", _corrections(corrected, queries, best_texts))
         return candidates[:n_wanted], each[0].words
 
     async def _find(
@@ -195,7 +200,8 @@ class CandidateFinder:
                 for (asked, word), slips in near.items()
                 if word in postings
             ]
-            note.text = _corrections(corrected) or "No document has a word like those that were not found."
+            if not corrected:  # else it is told when there are passages that spell it right
+                note.text = "No document has a word like those that were not found."
         return [*terms, *corrected]
 
 
@@ -254,10 +260,15 @@ def _thinned(
     return candidates, remarks
 
 
-def _corrections(terms: Sequence[Term]) -> str:
+def _corrections(terms: Sequence[Term], queries: Sequence[Query], texts: Sequence[str]) -> str:
+    asked_words = WrittenWords(" ".join(query.text for query in queries))
+    written = WrittenWords(" ".join(texts))
     by_asked: dict[str, list[str]] = {}
     for term in terms:
-        by_asked.setdefault(term.corrected_from, []).append(term.text)
+        near = by_asked.setdefault(asked_words.behind(term.corrected_from), [])
+        word = written.beginning_with(term.text)
+        if word not in near:
+            near.append(word)
     return " ".join(
         f"No document has “{asked}”; also looked for {', '.join(f'“{word}”' for word in near)}."
         for asked, near in by_asked.items()

@@ -1,13 +1,15 @@
 """What is shown of the candidates: how likely each answers, and why it ranks where it does."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rag_app.db.queries.search import FoundChunk
 from rag_app.domain.retrieval import MatchedTerm, Passage, PassageScores
 from rag_app.rag import fusion
 from rag_app.rag.bm25 import WordRanking
 from rag_app.rag.calibration import Signals, calibrated, coverages
-from rag_app.rag.words import AskedWords
+from rag_app.rag.words import WrittenWords
 from rag_app.services.candidates import Candidate
 
 JUDGED = 20  # candidates the scores were calibrated with
@@ -55,7 +57,7 @@ def passage_of(candidate: Candidate, explained: "Explained") -> Passage:
             fused=fused.fused,
             rank_fused=candidate.rank_fused,
             rerank=candidate.rerank,
-            matched=explained.matched(chunk.ordinal),
+            matched=explained.matched(chunk),
         ),
     )
 
@@ -66,26 +68,24 @@ class Explained:
     def __init__(self, words: WordRanking, question: str) -> None:
         self._words = words
         self._place = {int(ordinal): at for at, ordinal in enumerate(words.ordinals)}
-        asked = AskedWords(question)
+        asked = WrittenWords(question)
         self._asked = [
             asked.behind(term.corrected_from or term.text) if term.postings.size else ""
             for term in words.terms
         ]
 
-    def matched(self, ordinal: int) -> tuple[MatchedTerm, ...]:
-        """The words, the most telling first."""
-        at = self._place.get(ordinal)
+    def matched(self, chunk: FoundChunk) -> tuple[MatchedTerm, ...]:
+        """The words, the most telling first, each once; a corrected one as the chunk spells it."""
+        at = self._place.get(chunk.ordinal)
         if at is None:
             return ()
         parts = self._words.parts[:, at]
         total = float(parts.sum())
-        found = [
-            MatchedTerm(
-                term=term.text if term.corrected_from else asked,
-                share=round(float(part) / total, 4),
-                corrected_from=asked if term.corrected_from else "",
-            )
-            for term, asked, part in zip(self._words.terms, self._asked, parts, strict=True)
-            if part > 0
-        ]
+        written = WrittenWords(chunk.content)
+        shares: defaultdict[tuple[str, str], float] = defaultdict(float)  # two stems may be of one word
+        for term, asked, part in zip(self._words.terms, self._asked, parts, strict=True):
+            if part > 0:
+                word = written.beginning_with(term.text) if term.corrected_from else asked
+                shares[word, asked if term.corrected_from else ""] += float(part) / total
+        found = [MatchedTerm(word, round(share, 4), asked) for (word, asked), share in shares.items()]
         return tuple(sorted(found, key=lambda one: (-one.share, one.term)))

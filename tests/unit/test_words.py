@@ -7,7 +7,7 @@ import pytest
 from rag_app.rag.neighbourhood import around, without_overlap
 from rag_app.rag.questions import parts, read_lines
 from rag_app.rag.spelling import allowed_distance, distance, nearest_words
-from rag_app.rag.words import AskedWords, has_phrases, is_identifier, quoted_phrases, text_for_words
+from rag_app.rag.words import WrittenWords, has_phrases, is_identifier, quoted_phrases, text_for_words
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,19 @@ def test_quoted_words_are_phrases():
 
 
 def test_a_stem_is_told_by_the_word_it_was_made_of():
-    assert AskedWords("Who manages the harbours?").behind("manag") == "manages"
-    assert AskedWords("Where is the café?").behind("cafe") == "café"
-    assert AskedWords("Where is the café?").behind("xyz") == "xyz"
+    assert WrittenWords("Who manages the harbours?").behind("manag") == "manages"
+    assert WrittenWords("Where is the café?").behind("cafe") == "café"
+    assert WrittenWords("Where is the café?").behind("xyz") == "xyz"
+
+
+@pytest.mark.parametrize(
+    ("stem", "word"),
+    [("unus", "unused"), ("employe", "employee"), ("polici", "policy"), ("berth", "berth"), ("cafe", "Café")],
+)
+def test_the_shortest_word_that_begins_with_a_stem_stands_for_it(stem, word):
+    text = "Unusually many employees; each employee has unused days. Café policy, no policies."
+
+    assert WrittenWords(text).beginning_with(stem) == word
 
 
 @pytest.mark.parametrize(
