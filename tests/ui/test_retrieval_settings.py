@@ -180,6 +180,13 @@ async def test_number_that_is_told_late_does_not_silence_what_was_saved(state):
     assert state.can_undo
 
 
+async def test_number_that_is_told_late_does_not_silence_why_it_was_refused(state):
+    await do(state, "save", {"candidates": "7"})
+    await do(state, "change", "candidates", "7")
+
+    assert (state.has_problems, state.knobs["candidates"].error != "") == (True, True)
+
+
 async def test_undo_is_offered_again_after_changes_are_discarded(state):
     await do(state, "choose", "fast")
     await do(state, "save", {})

@@ -77,7 +77,10 @@ class RetrievalSettingsState(rx.State):
         """Turn a knob."""
         await current_owner(self)
         knob = KNOBS[one_of(name, KNOBS)]
-        self._draft = self._draft | {name: typed(knob, value)}
+        new = typed(knob, value)
+        if new == self._draft[name]:  # told late: saving has read it from the form before
+            return
+        self._draft = self._draft | {name: new}
         if not preset_name(self._draft):
             self._own = self._draft
         _show(self)
