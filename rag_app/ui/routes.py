@@ -26,13 +26,25 @@ def documents_of(kb_id: int, *, status: str = "") -> str:
 
 
 def document(
-    document_id: int, *, kb_id: int, chunk_id: int | None = None, found_chunk_id: int | None = None
+    document_id: int,
+    *,
+    kb_id: int,
+    chunk_id: int | None = None,
+    quoted: tuple[int, int] | None = None,
+    found_chunk_id: int | None = None,
 ) -> str:
-    """A document, opened at a chunk if one is named: one that was cited, or one that a search found."""
+    """A document, opened at a chunk if one is named: one that was cited, or one that a search found.
+
+    Args:
+        quoted: where in the cited chunk the quote begins and ends, in characters. Not the quote itself:
+            addresses end up in the logs of others.
+    """
     address = f"{DOCUMENT.replace('[doc]', str(document_id))}?kb={kb_id}"
     if found_chunk_id is not None:
         return f"{address}&found={found_chunk_id}"
-    return address if chunk_id is None else f"{address}&chunk={chunk_id}"
+    if chunk_id is None:
+        return address
+    return f"{address}&chunk={chunk_id}" + ("&quoted={}-{}".format(*quoted) if quoted else "")
 
 
 def original(document_id: int, *, kb_id: int) -> str:

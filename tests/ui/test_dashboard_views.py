@@ -9,7 +9,7 @@ from rag_app.domain.knowledge_bases import BatchProgress, Document, Job, Knowled
 from rag_app.services.knowledge_bases import Provider
 from rag_app.ui import wording
 from rag_app.ui.dashboard.create_kb.view import model_options, provider_options
-from rag_app.ui.dashboard.document.view import Block, blocks, text_parts
+from rag_app.ui.dashboard.document.view import Block, blocks, text_parts, with_quote
 from rag_app.ui.dashboard.knowledge_base.page import knowledge_base_page
 from rag_app.ui.dashboard.knowledge_base.view import Batch, batch, finished, row, summary
 from rag_app.ui.dashboard.my_knowledge_bases.page import my_knowledge_bases_page
@@ -157,6 +157,17 @@ def test_text_is_laid_out_by_its_marks():
         Block("heading", "Travel"),
     ]
     assert blocks("  \n ") == []
+
+
+def test_a_quote_is_marked_in_every_block_it_touches():
+    shown = with_quote(blocks("# Leave\nOne **day**. Two.\n| a | b |\nThree."), "Two.\n| a | b |\nThr")
+
+    assert [(block.before, block.quote, block.after) for block in shown] == [
+        ("", "", ""),
+        ("One day. ", "Two.", ""),
+        ("", "| a | b |", ""),
+        ("", "Thr", "ee."),
+    ]
 
 
 def test_long_page_says_where_it_goes_on():

@@ -17,6 +17,7 @@ from rag_app.domain.conversations import (
 )
 from rag_app.rag.llms import local
 from rag_app.services.sharing import CitedPassage
+from rag_app.ui import routes
 from rag_app.ui.chat.rendering import answer_html
 
 BUILT_IN = {known.id for known in local.MODELS}  # names that mean something to programs only
@@ -150,7 +151,12 @@ def passage_view(passage: CitedPassage, *, kb_id: int | None = None) -> PassageV
     at = passage.content.find(citation.quote) if citation.quote else -1
     end = at + len(citation.quote)
     is_found = at >= 0
-    href = f"/knowledge/document/{citation.document_id}?kb={kb_id}&chunk={citation.chunk_id}"
+    href = routes.document(
+        citation.document_id,
+        kb_id=kb_id or 0,
+        chunk_id=citation.chunk_id,
+        quoted=(at, end) if is_found else None,
+    )
     return PassageView(
         marker=citation.marker,
         document=citation.document_name,
