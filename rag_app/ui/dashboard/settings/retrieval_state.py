@@ -13,10 +13,12 @@ from rag_app.bootstrap import services
 from rag_app.domain.knobs import KNOBS
 from rag_app.domain.rag_config import PRESETS, RagConfig
 from rag_app.errors import InvalidInput, NotFound, NotSignedIn
+from rag_app.services.rag_configs import preset
 from rag_app.ui.arguments import one_of
 from rag_app.ui.auth import current_owner
 from rag_app.ui.dashboard.current_kb import CurrentKbState
 from rag_app.ui.dashboard.settings.retrieval_view import (
+    RECOMMENDED,
     SLIDERS,
     KnobView,
     knob_views,
@@ -24,8 +26,6 @@ from rag_app.ui.dashboard.settings.retrieval_view import (
     reranker_options,
     typed,
 )
-
-RECOMMENDED = RagConfig().model_dump()
 
 
 class RetrievalSettingsState(rx.State):
@@ -86,13 +86,13 @@ class RetrievalSettingsState(rx.State):
         _show(self)
 
     @rx.event
-    async def choose(self, preset: str) -> None:
+    async def choose(self, name: str) -> None:
         """Turn all knobs to a preset; what was set by hand can be chosen again."""
         await current_owner(self)
-        chosen = one_of(preset, [*PRESETS, "own"])
+        chosen = one_of(name, [*PRESETS, "own"])
         if chosen == "own" and not self._own:
             return
-        self._draft = self._own if chosen == "own" else _preset(chosen)
+        self._draft = self._own if chosen == "own" else preset(chosen).model_dump()
         self.n_forms += 1
         _show(self)
 
@@ -180,10 +180,6 @@ def _show(state: RetrievalSettingsState, problems: Mapping[str, str] | None = No
     state.can_undo = bool(state._before) and not state.is_changed
     if state.is_changed:  # else a number that is told late would silence what was said of its saving
         state.said = ""
-
-
-def _preset(name: str) -> dict[str, Any]:
-    return next(preset.model_dump() for known, preset in PRESETS.items() if known == name)
 
 
 def _typed_last(form: object, draft: Mapping[str, Any]) -> dict[str, Any]:

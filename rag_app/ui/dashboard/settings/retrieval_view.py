@@ -73,6 +73,7 @@ CHOICES: dict[str, dict[str, str]] = {
     },
 }
 
+RECOMMENDED: dict[str, Any] = {name: knob.default for name, knob in KNOBS.items()}
 PRESET_TITLES = {"fast": "Fast", "balanced": "Balanced", "thorough": "Thorough"}
 
 
