@@ -228,7 +228,7 @@ async def find_nothing(owner: Person) -> None:
     await page.get_by_role("button", name="rules", exact=True).click()
     await page.get_by_role("button", name="German", exact=True).click()
     await search(page, "holiday where nothing is")
-    await expect(page.get_by_role("heading", name="Nothing found with these filters")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Nothing found with these filters")).to_be_in_viewport()
     await owner.shoot("30-search-nothing")
     await page.get_by_role("button", name="Clear the filters").first.click()
     await page.locator("summary", has_text="Try other settings").click()
@@ -237,6 +237,10 @@ async def find_nothing(owner: Person) -> None:
     await search(page, "holiday beyond doubt")
     await expect(page.get_by_role("heading", name="Nothing scores high enough")).to_be_visible()
     await page.set_viewport_size(PHONE)
+    await page.get_by_role("button", name="Back to the saved settings").click()
+    await search(page, "holiday on a phone")
+    await expect(found(page).first.get_by_role("link")).to_have_text("holiday.pdf")
+    await expect(page.get_by_text("for “holiday on a phone”")).to_be_in_viewport()
     await owner.shoot("31-search-on-a-phone")
 
 
