@@ -160,6 +160,25 @@ def paused_worker(installation: Installation) -> Iterator[None]:
         worker.send_signal(signal.SIGCONT)
 
 
+async def test_a_new_tab_goes_on_with_the_knowledge_base_used_last(installation, browser):
+    async with person(browser, installation.url, viewport=DESKTOP) as owner:
+        await sign_up(owner, "two@example.com")
+        for name in ("Older", "Newer"):
+            await owner.page.goto("/knowledge-bases/")
+            await create_kb(owner, name)
+        await chooser(owner.page).select_option("Older")
+        await expect(owner.page.get_by_role("heading", name="Older", level=1)).to_be_visible()
+
+        second = await owner.context.new_page()
+        await second.goto("/knowledge/")
+
+        await expect(second.get_by_role("heading", name="Older", level=1)).to_be_visible()
+
+
+def chooser(page: Page) -> Locator:
+    return page.get_by_label("Knowledge base", exact=True).locator("visible=true")
+
+
 async def test_semantic_search_says_why_and_can_be_narrowed(installation, browser, tmp_path):
     async with person(browser, installation.url, viewport=DESKTOP) as owner:
         await sign_up(owner, "search@example.com")
