@@ -301,8 +301,7 @@ async def _bare(sessions: Any, space: EmbeddingSpace, kb_id: int, words: str, ve
     async with sessions() as session:
         connection = await driver_connection(session)
         async with connection.pipeline():
-            await connection.execute(search.ENTER, values)
-            await connection.execute(search.EFFORT_STATEMENT, {"effort": str(space.effort)})
+            await connection.execute(search.ENTER_INDEX, values | {"effort": str(space.effort)})
             statement = search.nearest_statement(space, is_filtered=False)
             nearest = await connection.execute(statement, values)
             await connection.execute(search.CORPUS_STATEMENT, values)
@@ -318,8 +317,7 @@ async def _nearest(sessions: Any, space: EmbeddingSpace, kb_id: int, vector: Any
     values = {"kb_id": kb_id, "vector": vector_literal(vector), "limit": 100}
     async with sessions() as session:
         connection = await driver_connection(session)
-        await connection.execute(search.ENTER, values)
-        await connection.execute(search.EFFORT_STATEMENT, {"effort": str(space.effort)})
+        await connection.execute(search.ENTER_INDEX, values | {"effort": str(space.effort)})
         found = await connection.execute(search.nearest_statement(space, is_filtered=False), values)
         return [row[0] for row in await found.fetchall()]
 

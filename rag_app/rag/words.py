@@ -12,7 +12,6 @@ Postgres cuts at spaces and punctuation, and gets wrong what people look for by 
 import re
 import unicodedata
 from collections.abc import Sequence
-from itertools import takewhile
 
 # Chinese, Japanese, Thai, Lao, Burmese, Khmer write no spaces; Korean glues endings to its words.
 _PAIRED = re.compile(
@@ -67,6 +66,7 @@ class AskedWords:
     """The words of a question, to tell which of them a stem was made of."""
 
     def __init__(self, question: str) -> None:
+        self._behind: dict[str, str] = {}
         self._by_letter: dict[str, list[tuple[str, str]]] = {}
         for word in dict.fromkeys(re.findall(r"\w+", question)):
             plain = _plain(word)
@@ -74,6 +74,11 @@ class AskedWords:
 
     def behind(self, lexeme: str) -> str:
         """The word that a stem was made of; the stem where it cannot be told."""
+        if lexeme not in self._behind:
+            self._behind[lexeme] = self._find(lexeme)
+        return self._behind[lexeme]
+
+    def _find(self, lexeme: str) -> str:
         words = self._by_letter.get(lexeme[:1], [])
         plain, word = max(words, key=lambda pair: _common_prefix(pair[0], lexeme), default=("", lexeme))
         return word if _common_prefix(plain, lexeme) >= min(3, len(lexeme)) else lexeme
@@ -86,8 +91,10 @@ def _plain(word: str) -> str:
 
 
 def _common_prefix(a: str, b: str) -> int:
-    pairs = zip(a, b, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    at = min(len(a), len(b))
+    while a[:at] != b[:at]:
+        at -= 1
+    return at
 
 
 def _pieces(run: str, size: int) -> str:

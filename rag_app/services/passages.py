@@ -1,9 +1,9 @@
 """What is shown of the candidates: how likely each answers, and why it ranks where it does."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from rag_app.domain.retrieval import MatchedTerm, Passage, PassageScores
+from rag_app.domain.word_index import Term
 from rag_app.rag import fusion
 from rag_app.rag.bm25 import WordRanking
 from rag_app.rag.calibration import Signals, calibrated, coverages
@@ -18,7 +18,7 @@ def valued(candidates: list[Candidate]) -> list[Candidate]:
     head, tail = candidates[:JUDGED], candidates[JUDGED:]
     values = fusion.blend([one.fused.fused for one in head]).tolist()
     values += values[-1:] * len(tail)
-    return [replace(one, value=value) for one, value in zip(candidates, values, strict=True)]
+    return [one._replace(value=value) for one, value in zip(candidates, values, strict=True)]
 
 
 def scored(question: str, candidates: Sequence[Candidate], *, embedding_model: str) -> list[Candidate]:
@@ -30,7 +30,7 @@ def scored(question: str, candidates: Sequence[Candidate], *, embedding_model: s
     ]
     scores = calibrated(signals, embedding_model=embedding_model)
     scores += scores[-1:] * (len(candidates) - len(scores))
-    return [replace(one, score=score) for one, score in zip(candidates, scores, strict=True)]
+    return [one._replace(score=score) for one, score in zip(candidates, scores, strict=True)]
 
 
 def passage_of(candidate: Candidate, explained: "Explained") -> Passage:
@@ -65,27 +65,23 @@ class Explained:
 
     def __init__(self, words: WordRanking, question: str) -> None:
         self._words = words
-        self._place = {int(ordinal): at for at, ordinal in enumerate(words.ordinals)}
-        asked = AskedWords(question)
-        self._asked = [
-            asked.behind(term.corrected_from or term.text) if term.postings.size else ""
-            for term in words.terms
-        ]
+        self._place = {ordinal: at for at, ordinal in enumerate(words.ordinals.tolist())}
+        self._asked = AskedWords(question)
 
     def matched(self, ordinal: int) -> tuple[MatchedTerm, ...]:
         """The words, the most telling first."""
         at = self._place.get(ordinal)
         if at is None:
             return ()
-        parts = self._words.parts[:, at]
-        total = float(parts.sum())
+        parts = self._words.parts[:, at].tolist()
+        total = sum(parts)
         found = [
-            MatchedTerm(
-                term=term.text if term.corrected_from else asked,
-                share=round(float(part) / total, 4),
-                corrected_from=asked if term.corrected_from else "",
-            )
-            for term, asked, part in zip(self._words.terms, self._asked, parts, strict=True)
+            self._term(term, round(part / total, 4))
+            for term, part in zip(self._words.terms, parts, strict=True)
             if part > 0
         ]
         return tuple(sorted(found, key=lambda one: (-one.share, one.term)))
+
+    def _term(self, term: Term, share: float) -> MatchedTerm:
+        asked = self._asked.behind(term.corrected_from or term.text)
+        return MatchedTerm(term.text, share, asked) if term.corrected_from else MatchedTerm(asked, share)
