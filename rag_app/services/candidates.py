@@ -22,7 +22,7 @@ from rag_app.domain.word_index import Range, Term
 from rag_app.rag import bm25, fusion, spelling
 from rag_app.rag.bm25 import WordRanking
 from rag_app.rag.fusion import Fused
-from rag_app.rag.words import has_phrases, is_identifier, quoted_phrases, text_for_words
+from rag_app.rag.words import has_phrases, is_identifier, quoted_phrases, text_for_words, words_of_question
 from rag_app.services.embedders import Embedders
 from rag_app.services.trace import Trace
 
@@ -147,7 +147,7 @@ class CandidateFinder:
             scope,
             space,
             vector=query.vector,
-            words=text_for_words(query.text) if config.meaning_weight < 1 or phrases else "",
+            words=words_of_question(query.text) if config.meaning_weight < 1 or phrases else "",
             phrases=[text_for_words(phrase) for phrase in phrases],
             limit=config.candidates,
             allowed=allowed,
