@@ -28,7 +28,8 @@ UNRANKED = 1000  # counts as the rank in a ranking that does not have the chunk
 STANDARDISED_OVER = 20  # passages: the depth reranking was measured with, and the same without it
 
 SHINGLE_WORDS = 5
-TELLING_WORDS = 16  # the longest of a text; copies share most of them
+TELLING_WORDS = 12  # the longest of a text's first third; copies share most of them
+MIN_BEGINNING = 200  # characters, of short texts
 LONG_PIECE = 16  # characters between two spaces
 SIMILAR = 0.9  # shared shingles of those of both, from which on two texts are one
 
@@ -217,16 +218,17 @@ class _Text:
     """A text as its words; what takes longer to compare is made only for texts that could be the same."""
 
     def __init__(self, text: str) -> None:
-        self._plain = text.casefold()
-        pieces = self._plain.split()  # much quicker than words, and nearly as good
-        if len(text) > LONG_PIECE * len(pieces):  # scripts without spaces
-            pieces = self.words
+        self._text = text
+        beginning = text[: max(MIN_BEGINNING, len(text) // 3)].casefold()
+        pieces = beginning.split()  # much quicker than words, and nearly as good
+        if len(beginning) > LONG_PIECE * len(pieces):  # scripts without spaces
+            pieces = _WORD.findall(beginning)
         longest = sorted(pieces, key=len)[-TELLING_WORDS:]
         self.telling = frozenset(piece.strip(_MARKS) for piece in longest)
 
     @cached_property
     def words(self) -> list[str]:
-        return _WORD.findall(self._plain)
+        return _WORD.findall(self._text.casefold())
 
     @cached_property
     def _all_shingles(self) -> frozenset[int]:

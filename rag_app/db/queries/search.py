@@ -9,6 +9,7 @@ Every statement is limited to one knowledge base twice: by its own condition, an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, LiteralString, NamedTuple
 
 import numpy as np
@@ -84,6 +85,7 @@ def vector_literal(vector: NDArray[np.float32]) -> str:
 # ---- the statements
 
 
+@lru_cache(maxsize=64)
 def nearest_statement(space: EmbeddingSpace, *, is_filtered: bool) -> LiteralString:
     """The nearest chunks by meaning.
 
