@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 
 from rag_app.db.queries.search import FoundChunk
 from rag_app.domain.retrieval import MatchedTerm, Passage, PassageScores
@@ -20,7 +19,7 @@ def valued(candidates: list[Candidate]) -> list[Candidate]:
     head, tail = candidates[:JUDGED], candidates[JUDGED:]
     values = fusion.blend([one.fused.fused for one in head]).tolist()
     values += values[-1:] * len(tail)
-    return [replace(one, value=value) for one, value in zip(candidates, values, strict=True)]
+    return [one._replace(value=value) for one, value in zip(candidates, values, strict=True)]
 
 
 def scored(question: str, candidates: Sequence[Candidate], *, embedding_model: str) -> list[Candidate]:
@@ -32,7 +31,7 @@ def scored(question: str, candidates: Sequence[Candidate], *, embedding_model: s
     ]
     scores = calibrated(signals, embedding_model=embedding_model)
     scores += scores[-1:] * (len(candidates) - len(scores))
-    return [replace(one, score=score) for one, score in zip(candidates, scores, strict=True)]
+    return [one._replace(score=score) for one, score in zip(candidates, scores, strict=True)]
 
 
 def passage_of(candidate: Candidate, explained: "Explained") -> Passage:
@@ -67,25 +66,25 @@ class Explained:
 
     def __init__(self, words: WordRanking, question: str) -> None:
         self._words = words
-        self._place = {int(ordinal): at for at, ordinal in enumerate(words.ordinals)}
-        asked = WrittenWords(question)
-        self._asked = [
-            asked.behind(term.corrected_from or term.text) if term.postings.size else ""
-            for term in words.terms
-        ]
+        self._place = {ordinal: at for at, ordinal in enumerate(words.ordinals.tolist())}
+        self._asked = WrittenWords(question)
 
     def matched(self, chunk: FoundChunk) -> tuple[MatchedTerm, ...]:
         """The words, the most telling first, each once; a corrected one as the chunk spells it."""
         at = self._place.get(chunk.ordinal)
         if at is None:
             return ()
-        parts = self._words.parts[:, at]
-        total = float(parts.sum())
-        written = WrittenWords(chunk.content)
+        parts = self._words.parts[:, at].tolist()
+        total = sum(parts)
         shares: defaultdict[tuple[str, str], float] = defaultdict(float)  # two stems may be of one word
-        for term, asked, part in zip(self._words.terms, self._asked, parts, strict=True):
-            if part > 0:
-                word = written.beginning_with(term.text) if term.corrected_from else asked
-                shares[word, asked if term.corrected_from else ""] += float(part) / total
+        written: WrittenWords | None = None
+        for term, part in zip(self._words.terms, parts, strict=True):
+            if part <= 0:
+                continue
+            word, asked = self._asked.behind(term.corrected_from or term.text), ""
+            if term.corrected_from:
+                written = written or WrittenWords(chunk.content)
+                word, asked = written.beginning_with(term.text), word
+            shares[word, asked] += part / total
         found = [MatchedTerm(word, round(share, 4), asked) for (word, asked), share in shares.items()]
         return tuple(sorted(found, key=lambda one: (-one.share, one.term)))

@@ -20,7 +20,7 @@ from rag_app.db.queries.search import FoundChunk
 from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase
 from rag_app.domain.rag_config import RagConfig
 from rag_app.domain.retrieval import Filters, Passage, Retrieval
-from rag_app.errors import InvalidInput
+from rag_app.errors import InvalidInput, TransientError
 from rag_app.rag import fusion
 from rag_app.rag.neighbourhood import around
 from rag_app.rag.rerankers.contract import RerankPassage
@@ -37,6 +37,7 @@ log = structlog.get_logger()
 
 MAX_QUESTION_CHARACTERS = 4000
 MAX_PASSAGES = 50
+TRIES = 3  # with what is known of the knowledge base; its vectors rarely change place even once
 NO_FILTERS = Filters()
 
 
@@ -92,10 +93,15 @@ class RetrievalService:
         config, trace = kb.rag_config, trace or Trace()
         limit = min(limit or config.semantic_search_max_results, MAX_PASSAGES)
         queries = [question, *await self._variants(question, kb, trace)]
-        embedded = await self._embed(queries, kb, trace)
-        candidates, words = await self.finder.find(
-            scope, kb, embedded, filters=filters, limit=limit, trace=trace
-        )
+        for _ in range(TRIES):
+            embedded = await self._embed(queries, kb, trace)
+            found = await self.finder.find(scope, kb, embedded, filters=filters, limit=limit, trace=trace)
+            if found is not None:
+                break
+            kb = await self._renewed(scope, kb)
+        else:
+            raise TransientError("This knowledge base is being changed. Please try again in a moment.")
+        candidates, words = found
         ranked = await self._reranked(question, kb, candidates, trace)
         judged = scored(question, ranked, embedding_model=kb.embedding_model)
         likely = [one for one in judged if one.score >= config.semantic_search_threshold]
@@ -114,6 +120,12 @@ class RetrievalService:
         )
         n_below = min(len(judged), limit) - min(len(likely), limit)
         return Retrieval(tuple(passages), timings, tuple(trace.steps), n_below, tuple(queries[1:]))
+
+    async def _renewed(self, scope: KbScope, kb: KnowledgeBase) -> KnowledgeBase:
+        """The knowledge base as it is now, with the settings of this search."""
+        async with self.sessions() as session:
+            now = await knowledge_bases.get(session, scope, counted=False)
+        return replace(now, rag_config=kb.rag_config)
 
     async def _variants(self, question: str, kb: KnowledgeBase, trace: Trace) -> list[str]:
         if not kb.rag_config.multi_query:
@@ -164,8 +176,8 @@ class RetrievalService:
             order = sorted(fusion.best_first(values), key=lambda place: not head[place].has_code)
             n_moved = sum(place != index for place, index in enumerate(order))
             note.text = f"{len(head)} read again, {n_moved} moved."
-        reordered = [replace(head[i], value=float(values[i]), rerank=float(scaled[i])) for i in order]
-        return [*reordered, *(replace(one, value=reordered[-1].value) for one in tail)]
+        reordered = [head[i]._replace(value=float(values[i]), rerank=float(scaled[i])) for i in order]
+        return [*reordered, *(one._replace(value=reordered[-1].value) for one in tail)]
 
     async def _with_neighbours(
         self,

@@ -415,9 +415,16 @@ async def test_a_code_that_few_chunks_have_comes_before_all_that_is_only_near(ow
     kb = await owner.create_kb()
     about = "The error of the pump means that the pump of the error is broken, says the list of errors."
     files = [(f"{n}.txt", f"{about} Line {n}.".encode()) for n in range(10)]
-    await owner.upload(kb["id"], *files, ("code.txt", b"Call the porter. Listed as ERR-4012."))
+    codes = ("code.txt", b"Call the porter. Listed as ERR-4012."), ("apart.txt", b"Listed as ERR 4013.")
+    await owner.upload(kb["id"], *files, *codes)
     await run_jobs()
 
-    for query in ("What does the error ERR-4012 of the pump mean?", "error of the pump: err4012"):
+    for query in (
+        "What does the error ERR-4012 of the pump mean?",
+        "error of the pump: err4012",
+        "What does err 4012 of the pump mean?",
+    ):
         best = (await owner.search(kb["id"], query))[0]
         assert best["document_name"] == "code.txt"
+    best = (await owner.search(kb["id"], "What does the error err4013 of the pump mean?"))[0]
+    assert best["document_name"] == "apart.txt"
