@@ -150,7 +150,8 @@ class FaqState(rx.State):
         finally:
             self.is_saving = False
         self.is_open = False
-        yield await _first_page(self, owner_id)
+        if looking := await _first_page(self, owner_id):
+            yield looking
         yield notify("Saved. It is found in a moment.")
 
     @rx.event
@@ -169,7 +170,8 @@ class FaqState(rx.State):
         """Show what an import has brought."""
         owner_id = await current_owner(self)
         self.is_importing = False
-        return [await _first_page(self, owner_id), notify(f"Imported: {str(words)[:MAX_TEXT]}.")]
+        looking = await _first_page(self, owner_id)
+        return [*([looking] if looking else []), notify(f"Imported: {str(words)[:MAX_TEXT]}.")]
 
     @rx.event
     async def ask_to_delete(self, entry_id: int) -> None:
@@ -191,7 +193,8 @@ class FaqState(rx.State):
         owner_id = await current_owner(self)
         entry_id, self.deleting_id = self.deleting_id, 0
         await services().faq.delete(self.kb_id, [entry_id], owner_id=owner_id)
-        return [await _look(self, owner_id), notify("The entry was deleted.")]
+        looking = await _look(self, owner_id)
+        return [*([looking] if looking else []), notify("The entry was deleted.")]
 
     @rx.event(background=True)
     async def watch(self) -> Any:
