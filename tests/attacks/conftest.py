@@ -40,6 +40,7 @@ class Estate:
     chunk_id: int
     job_id: int
     entry_id: int
+    entry_document_id: int
     slug: str
     conversation_id: int
     question_id: int
@@ -115,6 +116,7 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             chunk_id=document["chunks"][0]["id"],
             job_id=job["id"],
             entry_id=entry["id"],
+            entry_document_id=entry["document_id"],
             slug=link["slug"],
             conversation_id=conversation_id,
             question_id=read["messages"][0]["id"],

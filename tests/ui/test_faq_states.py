@@ -3,6 +3,7 @@
 import pytest
 
 from rag_app.ui.dashboard.faq import state as faq_state
+from rag_app.ui.dashboard.faq.page import faq_page
 from rag_app.ui.dashboard.faq.state import FaqState
 from tests.ui.conftest import InBackground, happens
 
@@ -117,3 +118,7 @@ async def test_entries_are_found_by_a_part_and_paged(page, monkeypatch):
     assert page.n_entries == 5
     await happens(page.show_all())
     assert len(page.rows) == 2
+
+
+def test_the_page_can_be_built():
+    assert faq_page() is not None

@@ -105,7 +105,7 @@ def _entry(entry: EntryRow) -> rx.Component:
             rx.cond(entry.problem != "", rx.el.p(entry.problem, class_name="text-sm text-danger")),
             rx.el.div(
                 rx.cond(entry.state != "", badge(entry.state, tone=entry.tone)),
-                rx.foreach(entry.tags, badge),
+                rx.foreach(entry.tags, _tag),
                 rx.el.span(entry.facts, class_name="text-sm text-muted"),
                 class_name="flex flex-wrap items-center gap-x-2.5 gap-y-1",
             ),
@@ -121,6 +121,10 @@ def _entry(entry: EntryRow) -> rx.Component:
         key=entry.id,
         class_name="card flex items-start gap-3 p-4",
     )
+
+
+def _tag(tag: rx.Var[str]) -> rx.Component:
+    return badge(tag)
 
 
 def _nothing_found() -> rx.Component:
