@@ -33,6 +33,8 @@ from rag_app.services.conversations import ConversationService
 from rag_app.services.documents import DocumentService
 from rag_app.services.embedders import Embedders
 from rag_app.services.embedding_switches import EmbeddingSwitchService
+from rag_app.services.faq import FaqService
+from rag_app.services.faq_matching import FaqMatcher
 from rag_app.services.health import HealthService
 from rag_app.services.idempotency import IdempotencyService
 from rag_app.services.indexes import IndexService
@@ -64,6 +66,7 @@ class Services:
     knowledge_bases: KnowledgeBaseService
     documents: DocumentService
     ingestion: IngestionService
+    faq: FaqService
     retrieval: RetrievalService
     chat: ChatService
     conversations: ConversationService
@@ -116,7 +119,17 @@ def build(config: Settings) -> Services:
         partial(_make_reranker, config, all_embedders, calls),
     )
     retrieval = RetrievalService(
-        sessions, all_embedders, questions, all_rerankers, CandidateFinder(sessions, all_embedders)
+        sessions,
+        all_embedders,
+        questions,
+        all_rerankers,
+        CandidateFinder(sessions, all_embedders),
+        FaqMatcher(sessions, partial(all_embedders.get, config.rag_local_embedder)),
+    )
+    parse_limits = ParseLimits(
+        memory_mb=config.rag_parse_memory_mb,
+        cpu_s=config.rag_parse_timeout_s,
+        wall_s=config.rag_parse_timeout_s,
     )
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
@@ -139,13 +152,10 @@ def build(config: Settings) -> Services:
             storage,
             jobs_queue,
             all_embedders,
-            ParseLimits(
-                memory_mb=config.rag_parse_memory_mb,
-                cpu_s=config.rag_parse_timeout_s,
-                wall_s=config.rag_parse_timeout_s,
-            ),
+            parse_limits,
             find_tessdata,
         ),
+        faq=FaqService(sessions, storage, jobs_queue, parse_limits),
         retrieval=retrieval,
         chat=ChatService(sessions, retrieval, questions, calls, stopping, limits),
         conversations=ConversationService(sessions),

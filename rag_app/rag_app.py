@@ -24,6 +24,8 @@ from rag_app.ui.dashboard.conversations import reader
 from rag_app.ui.dashboard.conversations.state import ConversationsState, ConversationState
 from rag_app.ui.dashboard.document import page as document
 from rag_app.ui.dashboard.document.state import DocumentState
+from rag_app.ui.dashboard.faq import page as faq
+from rag_app.ui.dashboard.faq.state import FaqState
 from rag_app.ui.dashboard.frame import OPEN
 from rag_app.ui.dashboard.knowledge_base import page as knowledge_base
 from rag_app.ui.dashboard.knowledge_base.state import KnowledgeBaseState
@@ -73,6 +75,7 @@ app.add_page(
     title=knowledge_base.TITLE,
     on_load=[*OPEN, KnowledgeBaseState.load],
 )
+app.add_page(faq.faq_page, route=routes.FAQ, title=faq.TITLE, on_load=[*OPEN, FaqState.load])
 app.add_page(
     document.document_page,
     route=routes.DOCUMENT,

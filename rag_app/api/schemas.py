@@ -529,6 +529,12 @@ class GroundingOut(BaseModel):
     n_supported: int
 
 
+class CuratedOut(BaseModel):
+    entry_id: int
+    question: str
+    match: float = Field(description="How near the question came to the entry's, from 0 to 1.")
+
+
 class MessageOut(BaseModel):
     id: int
     conversation_id: int
@@ -545,6 +551,9 @@ class MessageOut(BaseModel):
     feedback: int | None
     feedback_reason: str | None
     reason: str | None = Field(description="Why an answer is not complete.")
+    curated: CuratedOut | None = Field(
+        None, description="The entry of the FAQ whose answer this is, word for word."
+    )
     created_at: datetime
 
     @classmethod
@@ -555,6 +564,7 @@ class MessageOut(BaseModel):
             conversation_id=message.conversation_id,
             sender=message.sender,
             content=message.content,
+            curated=details.get("curated"),
             status=message.status,
             citations=[CitationOut(**asdict(citation)) for citation in message.citations],
             provider=details.get("provider"),

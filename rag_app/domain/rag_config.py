@@ -123,6 +123,21 @@ class RagConfig(BaseModel):
         "with it when an answer is written.",
     )
 
+    match_faq: bool = Field(
+        default=True,
+        title="Answer from the FAQ",
+        description="A question that asks the same as an entry of the FAQ gets the entry’s answer at once, "
+        "word for word and marked as curated, without asking a model.",
+    )
+    faq_threshold: float = Field(
+        default=0.8,
+        ge=0.5,
+        le=1,
+        title="How near a question must come to the FAQ",
+        description="From 0.5 to 1, where 1 allows other punctuation only. Lower it to use the FAQ’s answers "
+        "more often; too low, and an answer is given to a question that only looks alike.",
+    )
+
     def changed(self, changes: dict[str, Any]) -> Self:
         """A copy with some values replaced; raises pydantic's ValidationError for what is out of bounds."""
         return type(self).model_validate(self.model_dump() | changes)

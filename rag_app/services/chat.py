@@ -37,6 +37,7 @@ from rag_app.domain.conversations import (
     Retrieved,
     Rewritten,
 )
+from rag_app.domain.faq import CuratedAnswer
 from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase
 from rag_app.domain.retrieval import Passage
 from rag_app.errors import Conflict, InvalidInput, NotFound, RagAppError
@@ -55,6 +56,7 @@ from rag_app.services.trace import Trace
 log = structlog.get_logger()
 
 OUR_FAULT = "Something went wrong on our side. Please try again."
+CURATED_MODEL = "curated"  # said in the place of a model where the FAQ answered
 STOPPED = "The answer was stopped."
 VISITORS_REASON = "The answer could not be completed. Please try again in a moment."
 VISITOR_QUESTIONS_PER_MINUTE = 30
@@ -71,6 +73,7 @@ class _Answer:
     markers: list[int] = field(default_factory=list)
     passages: tuple[Passage, ...] = ()
     completed: Completed | None = None
+    curated: CuratedAnswer | None = None
     first_token_ms: float | None = None
     retrieval_ms: float = 0
     started: float = field(default_factory=time.perf_counter)
@@ -209,16 +212,19 @@ class ChatService:
             found = await self.retrieval.retrieve(scope, kb, searched, trace=trace)
             answer.passages, answer.retrieval_ms = found.passages, found.timings_ms["total"]
             yield Retrieved(found.passages, found.timings_ms)
-            prompt = build_prompt(
-                question,
-                found.passages,
-                history=history,
-                standalone_question=searched,
-                system_prompt=kb.system_prompt,
-                max_tokens=kb.max_tokens,
-                temperature=kb.temperature,
-            )
-            deltas = self._stream(prompt, kb, answer, conversation_id)
+            if found.curated is not None:
+                deltas = _given(found.curated, found.passages[:1], answer)
+            else:
+                prompt = build_prompt(
+                    question,
+                    found.passages,
+                    history=history,
+                    standalone_question=searched,
+                    system_prompt=kb.system_prompt,
+                    max_tokens=kb.max_tokens,
+                    temperature=kb.temperature,
+                )
+                deltas = self._stream(prompt, kb, answer, conversation_id)
             async with aclosing(deltas):
                 async for delta in deltas:
                     yield delta
@@ -320,6 +326,12 @@ class _Store:
             "grounding": asdict(grounded),
             "answerable": answer.completed.answerable if answer.completed else None,
             "finish_reason": answer.completed.finish_reason if answer.completed else None,
+            "curated": answer.curated
+            and {
+                "entry_id": answer.curated.entry_id,
+                "question": answer.curated.question,
+                "match": answer.curated.match,
+            },
             "reason": reason,
             "request_id": str(answer.request_id),
         }
@@ -345,6 +357,19 @@ class _Store:
             is_known = isinstance(error, RagAppError) or as_outage(error) is not None
             log.warning("answer_not_saved", conversation_id=self.conversation_id, exc_info=not is_known)
             return None
+
+
+async def _given(
+    curated: CuratedAnswer, passages: tuple[Passage, ...], answer: _Answer
+) -> AsyncGenerator[Delta]:
+    """An answer of the FAQ as it is, with its entry as the one passage it cites."""
+    answer.passages, answer.curated = passages, curated
+    checked = CitationStream(passages)
+    answer.markers = checked.markers
+    answer.first_token_ms = (time.perf_counter() - answer.started) * 1000
+    answer.text = checked.feed(f"{curated.answer} [1]") + checked.close()
+    answer.completed = Completed(Usage(), "stop", CURATED_MODEL, answerable=True)
+    yield Delta(answer.text)
 
 
 def told_to(asker: Asker, event: AnswerEvent) -> AnswerEvent:

@@ -273,7 +273,9 @@ class DocumentService:
         n_retried = 0
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
-            failed = await documents.page_of(session, scope, before=None, limit=1000, status="failed")
+            failed = await documents.page_of(
+                session, scope, before=None, limit=1000, status="failed", source=None
+            )
             for document in failed:
                 if document.job is None:
                     continue

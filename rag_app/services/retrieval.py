@@ -17,6 +17,7 @@ import structlog
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, knowledge_bases, search
 from rag_app.db.queries.search import FoundChunk
+from rag_app.domain.faq import CuratedAnswer
 from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase
 from rag_app.domain.rag_config import RagConfig
 from rag_app.domain.retrieval import Filters, Passage, Retrieval
@@ -26,6 +27,7 @@ from rag_app.rag.neighbourhood import around
 from rag_app.rag.rerankers.contract import RerankPassage
 from rag_app.services.candidates import Candidate, CandidateFinder, Query
 from rag_app.services.embedders import Embedders
+from rag_app.services.faq_matching import FaqMatcher
 from rag_app.services.passages import Explained, passage_of, scored, valued
 from rag_app.services.questions import QuestionService
 from rag_app.services.rag_configs import changed_config
@@ -50,6 +52,7 @@ class RetrievalService:
     questions: QuestionService
     rerankers: Rerankers
     finder: CandidateFinder
+    faq: FaqMatcher
 
     async def search(
         self,
@@ -104,6 +107,8 @@ class RetrievalService:
         candidates, words = found
         ranked = await self._reranked(question, kb, candidates, trace)
         judged = scored(question, ranked, embedding_model=kb.embedding_model)
+        curated = await self._curated(scope, question, judged, config, trace)
+        judged = _first(curated, judged)
         likely = [one for one in judged if one.score >= config.semantic_search_threshold]
         chosen = fusion.diverse(
             likely,
@@ -118,8 +123,23 @@ class RetrievalService:
         log.info(
             "passages_retrieved", kb_id=scope.kb_id, n_passages=len(passages), duration_ms=timings["total"]
         )
+        if curated and (not passages or passages[0].document_id != curated.document_id):
+            curated = None  # the owner asks for more likeness than there is
         n_below = min(len(judged), limit) - min(len(likely), limit)
-        return Retrieval(tuple(passages), timings, tuple(trace.steps), n_below, tuple(queries[1:]))
+        return Retrieval(tuple(passages), timings, tuple(trace.steps), n_below, tuple(queries[1:]), curated)
+
+    async def _curated(
+        self,
+        scope: KbScope,
+        question: str,
+        candidates: Sequence[Candidate],
+        config: RagConfig,
+        trace: Trace,
+    ) -> CuratedAnswer | None:
+        if not config.match_faq:
+            trace.skipped("faq", "Switched off.")
+            return None
+        return await self.faq.find(scope, question, candidates, threshold=config.faq_threshold, trace=trace)
 
     async def _renewed(self, scope: KbScope, kb: KnowledgeBase) -> KnowledgeBase:
         """The knowledge base as it is now, with the settings of this search."""
@@ -214,6 +234,15 @@ class RetrievalService:
                 )
                 expanded.append(replace(passage, before=before, after=after))
         return expanded
+
+
+def _first(curated: CuratedAnswer | None, candidates: list[Candidate]) -> list[Candidate]:
+    """The candidates with what was asked for in front, as sure as the questions are alike."""
+    if curated is None:
+        return candidates
+    at = next(i for i, one in enumerate(candidates) if one.chunk.document_id == curated.document_id)
+    asked_for = replace(candidates[at], score=max(candidates[at].score, curated.match))
+    return [asked_for, *candidates[:at], *candidates[at + 1 :]]
 
 
 def check_question(question: str) -> str:

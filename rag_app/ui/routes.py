@@ -8,6 +8,7 @@ KNOWLEDGE_BASES = "/knowledge-bases"
 CONVERSATIONS = "/conversations"
 SEARCH = "/search"
 KNOWLEDGE_BASE = "/knowledge"
+FAQ = "/faq"
 DOCUMENT = "/knowledge/document/[doc]"
 SETTINGS = "/settings"
 CHAT = "/chat"  # /chat/7: an owner tries knowledge base 7
@@ -55,6 +56,16 @@ def original(document_id: int, *, kb_id: int) -> str:
 def upload(kb_id: int) -> str:
     """Where files are sent to; answered by FastAPI."""
     return f"/api/knowledge-bases/{kb_id}/knowledge/upload"
+
+
+def faq_import(kb_id: int) -> str:
+    """Where tables of FAQ entries are sent to; answered by FastAPI."""
+    return f"/api/knowledge-bases/{kb_id}/knowledge/import"
+
+
+def faq_export(kb_id: int) -> str:
+    """All FAQ entries as a table; answered by FastAPI."""
+    return f"/api/knowledge-bases/{kb_id}/knowledge/export"
 
 
 def chat(kb_id: int) -> str:

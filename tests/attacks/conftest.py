@@ -39,6 +39,8 @@ class Estate:
     document_id: int
     chunk_id: int
     job_id: int
+    entry_id: int
+    entry_document_id: int
     slug: str
     conversation_id: int
     question_id: int
@@ -86,8 +88,10 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
     async def furnish(owner: Owner) -> Estate:
         kb = await owner.create_kb(f"Handbook of {SECRET}", description=f"About {SECRET}")
         [job] = await owner.upload(kb["id"], (f"{SECRET}.md", HANDBOOK))
-        await run_jobs()
         base = f"/api/knowledge-bases/{kb['id']}"
+        pair = {"question": f"Who is {SECRET}?", "answer": f"{SECRET} is the answer."}
+        entry = (await owner.http.post(f"{base}/knowledge", json=pair)).json()
+        await run_jobs()
         document = (await owner.http.get(f"{base}/documents/{job['document_id']}")).json()
         link = (await owner.http.post(f"{base}/share-links")).json()
         conversation_id = await owner.converse(kb["id"])
@@ -111,6 +115,8 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             document_id=document["id"],
             chunk_id=document["chunks"][0]["id"],
             job_id=job["id"],
+            entry_id=entry["id"],
+            entry_document_id=entry["document_id"],
             slug=link["slug"],
             conversation_id=conversation_id,
             question_id=read["messages"][0]["id"],

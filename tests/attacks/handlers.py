@@ -10,6 +10,7 @@ from typing import Any
 
 from rag_app.ui.chat.view import Turn
 from rag_app.ui.dashboard.document.view import Head
+from rag_app.ui.dashboard.faq.view import EntryForm
 from rag_app.ui.dashboard.knowledge_base.view import Summary
 from rag_app.ui.dashboard.settings.embedding_view import ModelView, SwitchView
 from tests.attacks.conftest import QUESTION, SECRET, Estate
@@ -63,6 +64,12 @@ def documents(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the list of documents, made to remember A's."""
     remembered = {"summary": Summary(kb_id=a.kb_id), **more.pop("vars", {})}
     return call(*args, url=f"/knowledge?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def faq(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the FAQ, made to remember A's."""
+    remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
+    return call(*args, url=f"/faq?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
 
 
 def document(a: Estate, *args: Any, **more: Any) -> Call:
@@ -122,6 +129,27 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "SearchState.try_knob": lambda a: searching(a, "rerank", False),
     "SearchState.stop_trying": searching,
     "SearchState.keep_settings": lambda a: searching(a, vars={"_tried": {"rerank": False}}),
+    # its FAQ
+    "FaqState.load": lambda a: call(url=f"/faq?kb={a.kb_id}", kb_id=a.kb_id),
+    "FaqState.filter_text": lambda a: faq(a, SECRET[:5]),
+    "FaqState.show_all": faq,
+    "FaqState.older": faq,
+    "FaqState.newer": faq,
+    "FaqState.begin": faq,
+    "FaqState.edit": lambda a: faq(a, a.entry_id),
+    "FaqState.close": faq,
+    "FaqState.save": lambda a: faq(
+        a,
+        {"question": "Mine?", "answer": "Mine"},
+        vars={"is_open": True, "form": EntryForm(id=a.entry_id)},
+    ),
+    "FaqState.open_import": faq,
+    "FaqState.close_import": faq,
+    "FaqState.imported": lambda a: faq(a, "1 new entry"),
+    "FaqState.ask_to_delete": lambda a: faq(a, a.entry_id),
+    "FaqState.keep": faq,
+    "FaqState.delete": lambda a: faq(a, vars={"deleting_id": a.entry_id}),
+    "FaqState.watch": faq,
     # how it is searched
     "RetrievalSettingsState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
     "RetrievalSettingsState.change": lambda a: knobs(a, "rerank", False),

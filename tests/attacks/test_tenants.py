@@ -39,6 +39,8 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "PUT /api/knowledge-bases/{kb_id}": [{"name": "Mine"}, {"is_active": False}, {}],
     "PUT /api/knowledge-bases/{kb_id}/rag-config": [{"rerank": False}, {"preset": "fast"}],
     "PUT /api/knowledge-bases/{kb_id}/documents/{document_id}": [{"tags": ["mine"]}],
+    "POST /api/knowledge-bases/{kb_id}/knowledge": [{"question": "Mine?", "answer": "Mine"}],
+    "PUT /api/knowledge-bases/{kb_id}/knowledge/{entry_id}": [{"answer": "Mine"}, {"tags": ["mine"]}, {}],
     "POST /api/knowledge-bases/{kb_id}/share-links": [{"renew": True}, {"renew": False}],
     "PUT /api/knowledge-bases/{kb_id}/embedding-model": [{"model": "local_minilm"}],
     "PUT /api/knowledge-bases/{kb_id}/chunks/{chunk_id}": [{"content": "Mine"}, {"enabled": False}],
@@ -54,7 +56,10 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     ],
     "PUT /api/chat/conversations/{conversation_id}/messages/{message_id}/feedback": [{"feedback": -1}],
 }
-UPLOADS = {"POST /api/knowledge-bases/{kb_id}/knowledge/upload"}
+UPLOADS = {
+    "POST /api/knowledge-bases/{kb_id}/knowledge/upload",
+    "POST /api/knowledge-bases/{kb_id}/knowledge/import",
+}
 NAMES_AN_OBJECT = re.compile(r"(_id|_ids|slug|marker)$")
 
 
@@ -209,7 +214,7 @@ async def test_children_under_the_wrong_parent_do_not_exist(estate, other, new_e
     wrong = []
 
     for parent, children in (
-        ("kb_id", {"document_id", "chunk_id", "job_id"}),
+        ("kb_id", {"document_id", "chunk_id", "job_id", "entry_id"}),
         ("conversation_id", {"message_id"}),
     ):
         ids = ids_of(estate) | {parent: getattr(mine, parent)}

@@ -204,7 +204,9 @@ def _answered(turn: Turn, message: Message, *, for_owner: bool) -> Turn:
     labels = {c.marker: _place(c.document_name, page_words(c.page)) for c in message.citations}
     details = message.metadata
     model = str(details.get("model") or "")
-    if model in BUILT_IN:
+    if details.get("curated"):
+        model = "curated answer from the FAQ"
+    elif model in BUILT_IN:
         model = "built-in model"
     is_complete = message.status == "complete"
     facts = [grounding_words(details) if message.citations else "", model] if is_complete else []

@@ -127,7 +127,7 @@ def summary(kb: KnowledgeBase) -> Summary:
     """Say how full a knowledge base is."""
     parts = [
         counted(kb.n_documents, "document"),
-        f"{kb.n_ready:,} ready" if kb.n_ready != kb.n_documents else "",
+        f"{kb.n_ready:,} ready" if kb.n_ready != kb.n_documents + kb.n_entries else "",
         f"{kb.n_working:,} being read" if kb.n_working else "",
         f"{kb.n_failed:,} failed" if kb.n_failed else "",
     ]

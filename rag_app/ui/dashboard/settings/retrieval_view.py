@@ -46,6 +46,12 @@ GROUPS = (
         ("rewrite_follow_ups", "spelling", "multi_query"),
     ),
     Group(
+        "faq",
+        "Curated answers",
+        "When the FAQ answers in the place of a model.",
+        ("match_faq", "faq_threshold"),
+    ),
+    Group(
         "reading",
         "What the answer reads",
         "How much of what was found the answering model gets to see.",
@@ -57,6 +63,7 @@ GROUPS = (
 SLIDERS: dict[str, tuple[float, tuple[str, str]]] = {
     "meaning_weight": (0.01, ("words", "meaning")),
     "semantic_search_threshold": (0.01, ("answers more often", "answers more surely")),
+    "faq_threshold": (0.01, ("looks alike", "word for word")),
     "semantic_search_max_results": (1, ("few", "many")),
     "rerank_depth": (1, ("quicker", "more thorough")),
     "max_per_document": (1, ("no limit", "20 passages")),
@@ -183,6 +190,8 @@ def _reason(name: str, values: Mapping[str, Any]) -> str:
         return "Has no effect while “Rerank” is off."
     if name == "fusion" and values["meaning_weight"] in {0, 1}:
         return "Has no effect while only one of the two rankings counts."
+    if name == "faq_threshold" and not values["match_faq"]:
+        return "Has no effect while “Answer from the FAQ” is off."
     if name == "spelling" and values["meaning_weight"] == 1:
         return "Has no effect while only the meaning counts."
     return ""
