@@ -9,6 +9,7 @@ CONVERSATIONS = "/conversations"
 SEARCH = "/search"
 KNOWLEDGE_BASE = "/knowledge"
 DOCUMENT = "/knowledge/document/[doc]"
+USAGE = "/usage"
 SETTINGS = "/settings"
 CHAT = "/chat"  # /chat/7: an owner tries knowledge base 7
 SHARED_CHAT = "/s"  # /s/<slug>: anyone with the link
