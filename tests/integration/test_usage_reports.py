@@ -97,6 +97,16 @@ async def test_estimates_and_errors_are_counted_by_their_kind(services, viewer, 
     assert total.errors == {"rate_limit": 2, "interrupted": 1, "key": 1}
 
 
+async def test_errors_of_all_groups_are_listed_most_often_first(services, viewer, call):
+    for model, outcome, n in (("a", "key", 2), ("b", "rate_limit", 3), ("b", "key", 2)):
+        for _ in range(n):
+            call(model=model, outcome=outcome)
+
+    found = await services.usage_reports.report(viewer, MARCH, group_by="model")
+
+    assert list(found.totals.errors.items()) == [("key", 4), ("rate_limit", 3)]
+
+
 async def test_errors_stand_with_their_group(services, viewer, call):
     call(model="a", outcome="key")
     call(model="b", outcome="complete")
@@ -287,14 +297,23 @@ async def test_super_admin_sees_all_owners(services, call, owner, other):
 
     by_owner = await services.usage_reports.report(admin, MARCH, group_by="owner")
     by_kb = await services.usage_reports.report(admin, MARCH, group_by="kb")
+    call(kb_name="Gone", estimated_cost="2")
+    call(user_id=other.user["id"], kb_name="Gone", estimated_cost="3")
+    gone = await services.usage_reports.report(
+        admin, MARCH, group_by="kb", filters=UsageFilters(deleted_kb="Gone")
+    )
     theirs = await services.usage_reports.report(
         admin, MARCH, group_by="model", filters=UsageFilters(owner_id=other.user["id"])
     )
     choices = await services.usage_reports.choices(admin, MARCH)
 
     assert lines(by_owner) == {owner.email: 1, other.email: 1}
-    assert [(g.name, g.owner) for g in by_kb.groups] == [("", ""), ("Theirs", other.email)]
-    assert lines(theirs) == {"theirs": 1}
+    assert [(g.name, g.owner) for g in by_kb.groups] == [("", owner.email), ("Theirs", other.email)]
+    assert [(g.name, g.owner, g.is_deleted) for g in gone.groups] == [
+        ("Gone", other.email, True),
+        ("Gone", owner.email, True),
+    ]
+    assert lines(theirs) == {"theirs": 1, "gpt-test": 1}
     assert {email for _, email in choices.owners} == {owner.email, other.email}
 
 

@@ -3,7 +3,7 @@
 A `UsageScope` says whose; `own` and `across_tenants` are the only makers of one.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,13 +35,19 @@ from rag_app.errors import NotFound
 
 @dataclass(frozen=True)
 class _Groups:
-    """How calls are put together: two columns that tell groups apart, and what people call them."""
+    """How calls are put together: columns that tell groups apart, and what people call them."""
 
     key: str
     part: str = "''::text"
+    of: str = "NULL::integer"
     name: str = "sums.key::text"
     owner: str = "''"
     joins: str = ""
+
+    @property
+    def columns(self) -> str:
+        """What tells groups apart."""
+        return f"{self.key} AS key, {self.part} AS part, {self.of} AS of_id"
 
 
 # Text is compared byte by byte: a million names in the order of some language take seconds to sort.
@@ -50,9 +56,10 @@ _GROUPS: dict[Grouping, _Groups] = {
     "kb": _Groups(
         "u.kb_id",
         """(CASE WHEN u.kb_id IS NULL THEN u.kb_name ELSE '' END COLLATE "C")""",
+        of="u.user_id",
         name="coalesce(kb.name, sums.part)",
         owner="coalesce(o.email, '')",
-        joins="LEFT JOIN knowledge_bases kb ON kb.id = sums.key LEFT JOIN users o ON o.id = kb.user_id",
+        joins="LEFT JOIN knowledge_bases kb ON kb.id = sums.key LEFT JOIN users o ON o.id = sums.of_id",
     ),
     "provider": _Groups("u.provider"),
     "model": _Groups('(u.model COLLATE "C")', "u.provider"),
@@ -118,13 +125,13 @@ def report_sql(group_by: Grouping, conditions: str) -> str:
     groups = _GROUPS[group_by]
     return f"""
         WITH sums AS (
-          SELECT key, part, grouping(key) = 1 AS is_total, {_SUMS}, {_LATENCIES}
-          FROM (SELECT {groups.key} AS key, {groups.part} AS part, u.* FROM llm_usage u WHERE {conditions}) calls
-          GROUP BY GROUPING SETS ((), (key, part)))
+          SELECT key, part, of_id, grouping(key) = 1 AS is_total, {_SUMS}, {_LATENCIES}
+          FROM (SELECT {groups.columns}, u.* FROM llm_usage u WHERE {conditions}) calls
+          GROUP BY GROUPING SETS ((), (key, part, of_id)))
         SELECT sums.*, key::text AS key_text, part::text AS part_text, {groups.name} AS name, {groups.owner} AS owner,
           count(*) OVER () - 1 AS n_groups
         FROM sums {groups.joins}
-        ORDER BY is_total DESC, known_cost DESC, n_calls DESC, sums.key, sums.part LIMIT :limit + 1
+        ORDER BY is_total DESC, known_cost DESC, n_calls DESC, sums.key, sums.part, of_id LIMIT :limit + 1
     """
 
 
@@ -142,31 +149,42 @@ async def report(
     errors = await _errors(session, group_by, conditions, values)
     found = await run(session, sa.text(report_sql(group_by, conditions)), params=values | {"limit": limit})
     totals, *rows = found.all()
-    groups = tuple(_group(row, group_by, errors[row.key_text, row.part_text], scope) for row in rows)
-    return UsageReport(span, group_by, _used(totals, errors[None, None]), groups, totals.n_groups)
+    groups = tuple(
+        _group(row, group_by, errors[row.key_text, row.part_text, row.of_id], scope) for row in rows
+    )
+    return UsageReport(span, group_by, _used(totals, _together(errors)), groups, totals.n_groups)
+
+
+_Key = tuple[str | None, str, int | None]
+_Errors = defaultdict[_Key, dict[str, int]]
 
 
 async def _errors(
     session: AsyncSession, group_by: Grouping, conditions: str, values: Mapping[str, Any]
-) -> dict[tuple[str | None, str | None], dict[str, int]]:
-    """How often what went wrong, in each group and, under no key, in all."""
-    groups = _GROUPS[group_by]
+) -> _Errors:
+    """How often what went wrong in each group, most often first."""
     found = await run(
         session,
         sa.text(f"""
-            SELECT key::text AS key, part::text AS part, outcome, count(*) AS n
-            FROM (SELECT {groups.key} AS key, {groups.part} AS part, u.outcome FROM llm_usage u
+            SELECT key::text AS key, part::text AS part, of_id, outcome, count(*) AS n
+            FROM (SELECT {_GROUPS[group_by].columns}, u.outcome FROM llm_usage u
                   WHERE {conditions} AND u.outcome <> ALL(:no_errors)) calls
-            GROUP BY key, part, outcome ORDER BY n DESC, outcome
+            GROUP BY key, part, of_id, outcome ORDER BY n DESC, outcome
         """),
         params={**values, "no_errors": list(NO_ERRORS)},
     )
-    counted: dict[tuple[str | None, str | None], dict[str, int]] = defaultdict(dict)
+    counted: _Errors = defaultdict(dict)
     for row in found:
-        counted[row.key, row.part][row.outcome] = row.n
-        everywhere = counted[None, None]
-        everywhere[row.outcome] = everywhere.get(row.outcome, 0) + row.n
+        counted[row.key, row.part, row.of_id][row.outcome] = row.n
     return counted
+
+
+def _together(errors: _Errors) -> dict[str, int]:
+    """The errors of all groups, most often first."""
+    counted: Counter[str] = Counter()
+    for of_group in errors.values():
+        counted.update(of_group)
+    return dict(counted.most_common())
 
 
 def _group(row: Any, group_by: Grouping, errors: Mapping[str, int], scope: UsageScope) -> UsageGroup:

@@ -39,8 +39,7 @@ def usage_page() -> rx.Component:
     return frame(
         page_header(
             title="Usage",
-            text="What your knowledge bases asked language models, what it cost and how it went. "
-            "Days are counted in UTC.",
+            text="What language models were asked, what it cost and how it went.",
             actions=rx.cond(UsageState.loaded, _files()),
         ),
         rx.cond(
@@ -188,8 +187,7 @@ def _table() -> rx.Component:
     return rx.el.section(
         section_header(
             title="In numbers",
-            text="Cost is what your prices say; a call of unknown price is not in it. “First word” is how "
-            "long half / 19 of 20 answers took to begin.",
+            text="First word: by then half / 19 of 20 answers had begun. Days are those of UTC.",
             actions=rx.el.div(
                 select(
                     name="group_by",
@@ -217,11 +215,13 @@ def _line(line: LineView) -> rx.Component:
     read, written, cost, speed, errors = NUMBERS[1:]
     return row(
         cell(
-            rx.el.span(line.name, class_name="[overflow-wrap:anywhere]"),
-            rx.cond(
-                line.note != "",
-                rx.el.span(line.note, class_name="block text-[0.8125rem] font-normal text-muted"),
-            ),
+            rx.el.div(
+                rx.el.span(line.name, class_name="[overflow-wrap:anywhere]"),
+                rx.cond(
+                    line.note != "",
+                    rx.el.span(line.note, class_name="block text-[0.8125rem] font-normal text-muted"),
+                ),
+            )
         ),
         cell(line.calls, label=NUMBERS[0], is_number=True),
         cell(line.read, label=read, is_number=True),
@@ -233,11 +233,12 @@ def _line(line: LineView) -> rx.Component:
                     line.cost_note != "",
                     rx.el.span(line.cost_note, class_name="block text-[0.8125rem] text-muted"),
                 ),
+                class_name="text-right",
             ),
             label=cost,
             is_number=True,
         ),
-        cell(line.speed, label=speed, is_number=True),
+        cell(rx.el.span(line.speed, class_name="whitespace-nowrap"), label=speed, is_number=True),
         cell(line.errors, label=errors, is_number=True),
     )
 

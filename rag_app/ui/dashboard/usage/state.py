@@ -31,7 +31,7 @@ from rag_app.ui.dashboard.usage.view import (
     table_lines,
 )
 
-PAGE = 31  # lines shown at once: the days of a month
+PAGE = 15  # lines shown at once
 MAX_CHOICE = 1000  # characters
 MAX_ID = 2**31 - 1
 

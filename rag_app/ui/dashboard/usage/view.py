@@ -98,14 +98,13 @@ def cost_words(used: Used) -> str:
     """What calls cost, as far as that is known: never nothing for something unknown."""
     if used.cost is None:
         return "unknown"
-    return f"{'about ' if used.n_estimated else ''}{money(used.cost)}"
+    return f"{'≈ ' if used.n_estimated else ''}{money(used.cost)}"
 
 
 def cost_note(used: Used) -> str:
     """What is not known, or only guessed, of a cost."""
-    unknown = f"{counted(used.n_unknown_cost, 'call')} of unknown price" if used.n_unknown_cost else ""
-    estimated = f"{counted(used.n_estimated, 'call')} estimated" if used.n_estimated else ""
-    return listed(["" if used.cost is None else unknown, estimated])
+    unknown = f"{used.n_unknown_cost:,} unknown" if used.n_unknown_cost and used.cost is not None else ""
+    return listed([unknown, f"{used.n_estimated:,} estimated" if used.n_estimated else ""])
 
 
 def share(part: int, whole: int) -> str:
@@ -153,7 +152,7 @@ def stats(used: Used) -> list[StatView]:
     """What all of it came to."""
     cached = f", {share(used.cached_tokens, used.prompt_tokens)} of it cached" if used.cached_tokens else ""
     return [
-        StatView("Cost", cost_words(used), cost_note(used)),
+        StatView("Cost", cost_words(used), _cost_hint(used)),
         StatView("Calls to models", rounded(used.n_calls), _estimated(used)),
         StatView(
             "Tokens",
@@ -176,6 +175,14 @@ def stats(used: Used) -> list[StatView]:
 def errors(used: Used) -> list[str]:
     """What went wrong, most often first."""
     return [f"{error_words(outcome)}: {n:,}" for outcome, n in used.errors.items()]
+
+
+def _cost_hint(used: Used) -> str:
+    if not used.n_unknown_cost:
+        return ""
+    if used.cost is None:
+        return "No model used here has a known price"
+    return f"Without {counted(used.n_unknown_cost, 'call')} of unknown price"
 
 
 def _estimated(used: Used) -> str:
@@ -299,7 +306,8 @@ def _line(group: UsageGroup, group_by: Grouping, labels: Mapping[str, str]) -> L
 def _named(group: UsageGroup, group_by: Grouping, labels: Mapping[str, str]) -> tuple[str, str]:
     match group_by:
         case "day":
-            return day_words(date.fromisoformat(group.key)), ""
+            day = date.fromisoformat(group.key)
+            return f"{short_day(day)} {day.year}", ""
         case "kb":
             return group.name or "No knowledge base", listed(
                 [group.owner, "deleted" if group.is_deleted else ""]
