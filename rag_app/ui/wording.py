@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from rag_app.domain.usage_reports import Used
+
 MINUTE_S = 60
 HOUR_S = 60 * MINUTE_S
 DAY_S = 24 * HOUR_S
@@ -83,3 +85,15 @@ def rounded(n: int) -> str:
         return f"{n:,}"
     millions = n / 1_000_000
     return f"{millions:.1f} million" if millions < 9.95 else f"{millions:,.0f} million"
+
+
+def cost(used: Used) -> str:
+    """What calls cost, as far as that is known: never nothing for something unknown."""
+    if used.cost is None:
+        return "unknown"
+    return f"≈ {money(used.cost)}" if is_guessed(used) else money(used.cost)
+
+
+def is_guessed(used: Used) -> bool:
+    """Whether a cost rests on tokens that nobody told; what costs nothing costs nothing in any case."""
+    return used.n_estimated > 0 and used.cost != 0

@@ -19,7 +19,7 @@ from rag_app.domain.usage_reports import (
 )
 from rag_app.rag.llms import local
 from rag_app.ui.components.chart import ChartView, Point, chart
-from rag_app.ui.wording import counted, listed, money, rounded, took
+from rag_app.ui.wording import cost, counted, is_guessed, listed, money, rounded, took
 
 BUILT_IN = {known.id for known in local.MODELS}  # names that mean something to programs only
 DELETED = "deleted:"  # before the name of a knowledge base that is gone, where others have their id
@@ -94,17 +94,10 @@ class ChartsView:
 # ---- words
 
 
-def cost_words(used: Used) -> str:
-    """What calls cost, as far as that is known: never nothing for something unknown."""
-    if used.cost is None:
-        return "unknown"
-    return f"{'≈ ' if used.n_estimated else ''}{money(used.cost)}"
-
-
 def cost_note(used: Used) -> str:
     """What is not known, or only guessed, of a cost."""
     unknown = f"{used.n_unknown_cost:,} unknown" if used.n_unknown_cost and used.cost is not None else ""
-    return listed([unknown, f"{used.n_estimated:,} estimated" if used.n_estimated else ""])
+    return listed([unknown, f"{used.n_estimated:,} estimated" if is_guessed(used) else ""])
 
 
 def share(part: int, whole: int) -> str:
@@ -152,7 +145,7 @@ def stats(used: Used) -> list[StatView]:
     """What all of it came to."""
     cached = f", {share(used.cached_tokens, used.prompt_tokens)} of it cached" if used.cached_tokens else ""
     return [
-        StatView("Cost", cost_words(used), _cost_hint(used)),
+        StatView("Cost", cost(used), _cost_hint(used)),
         StatView("Calls to models", rounded(used.n_calls), _estimated(used)),
         StatView(
             "Tokens",
@@ -214,7 +207,7 @@ def charts(report: UsageReport) -> ChartsView:
         )
 
     return ChartsView(
-        cost=drawn("Cost", [_point(g, cost_words(g.used), _cost(g.used)) for g in groups], "money"),
+        cost=drawn("Cost", [_point(g, cost(g.used), _cost(g.used)) for g in groups], "money"),
         tokens=drawn(
             "Tokens",
             [
@@ -296,7 +289,7 @@ def _line(group: UsageGroup, group_by: Grouping, labels: Mapping[str, str]) -> L
         calls=f"{used.n_calls:,}",
         read=f"{used.prompt_tokens:,}",
         written=f"{used.completion_tokens:,}",
-        cost=cost_words(used) if used.n_calls else "–",
+        cost=cost(used) if used.n_calls else "–",
         cost_note=cost_note(used),
         speed=speed_words(used.first_token) or "–",
         errors=f"{used.n_errors:,}",
