@@ -167,13 +167,16 @@ def test_bars_stand_side_by_side_inside_the_drawing():
 
 
 def test_lines_of_the_table():
-    used = Used(1234, 5000, 0, 600, Decimal("0.5"), first_token=Latency(400, 900))
+    used = Used(1234, 5000, 0, 600, Decimal("0.5"), n_estimated=2, first_token=Latency(400, 900))
     labels = {"openai": "OpenAI"}
 
     def line(group_by, group):
         [found] = table_lines(UsageReport(TWO_DAYS, group_by, used, (group,), 1), labels)
         return found.name, found.note
 
+    [whole] = table_lines(UsageReport(TWO_DAYS, "kind", used, (UsageGroup("chat", "", used),), 1), labels)
+    assert (whole.read, whole.written, whole.cost) == ("≈ 5,000", "≈ 600", "≈ $0.50")
+    assert (whole.cost_note, whole.calls) == ("2 estimated", "1,234")
     assert line("day", UsageGroup("2026-03-01", "", used)) == ("1 Mar 2026", "")
     assert line("kb", UsageGroup("7", "Rules", used)) == ("Rules", "")
     assert line("kb", UsageGroup("", "Rules", used, owner="a@b.c", is_deleted=True)) == (
@@ -242,14 +245,14 @@ def test_cost_of_answers_in_words():
 
     words = answer_costs(usage, [complete, broken, others])  # ty: ignore[invalid-argument-type]
 
-    money_and_tokens = "≈ $0.0004 and 1 call of unknown price · 1,500 tokens read, 60 written"
+    money_and_tokens = "≈ $0.0004 and 1 call of unknown price · ≈ 1,500 tokens read, 60 written"
     time = "1.2 s, first word after 0.4 s"
     assert words == {
         "7": f"{money_and_tokens} · {time} · 2 calls",
         "8": f"{money_and_tokens} · {time} · gpt-test · 2 calls",
     }
     assert conversation_cost(usage) == (
-        "≈ $0.0004 and 1 call of unknown price · 1,560 tokens · 2 calls to models"
+        "≈ $0.0004 and 1 call of unknown price · ≈ 1,560 tokens · 2 calls to models"
     )
     assert conversation_cost(ConversationUsage(Used(), {})) == ""
     assert conversation_cost(ConversationUsage(Used(1, 10, n_unknown_cost=1), {})) == (

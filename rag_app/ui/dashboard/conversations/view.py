@@ -71,7 +71,8 @@ def conversation_cost(usage: ConversationUsage) -> str:
     if not used.n_calls:
         return ""
     n_calls = counted(used.n_calls, "call to a model", "calls to models")
-    return listed([_cost(used), f"{rounded(used.tokens)} tokens", n_calls])
+    guessed = "≈ " if used.n_estimated else ""
+    return listed([_cost(used), f"{guessed}{rounded(used.tokens)} tokens", n_calls])
 
 
 def answer_costs(usage: ConversationUsage, messages: Iterable[Message]) -> dict[str, str]:
@@ -88,7 +89,8 @@ def _answer_cost(answer: AnswerUsage, *, with_model: bool) -> str:
     """In words; a complete answer says beside it which model gave it."""
     used = answer.used
     n_calls = counted(used.n_calls, "call") if used.n_calls > 1 else ""
-    tokens = f"{rounded(used.prompt_tokens)} tokens read, {rounded(used.completion_tokens)} written"
+    guessed = "≈ " if used.n_estimated else ""
+    tokens = f"{guessed}{rounded(used.prompt_tokens)} tokens read, {rounded(used.completion_tokens)} written"
     model = ("built-in model" if answer.model in BUILT_IN else answer.model) if with_model else ""
     return listed([_cost(used), tokens, _time(answer), model, n_calls])
 

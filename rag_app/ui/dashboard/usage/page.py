@@ -187,7 +187,8 @@ def _table() -> rx.Component:
     return rx.el.section(
         section_header(
             title="In numbers",
-            text="First word: by then half / 19 of 20 answers had begun. Days are those of UTC.",
+            text="First word: by then half / 19 of 20 answers had begun. Days are those of UTC, "
+            "and ≈ stands before what is partly estimated.",
             actions=rx.el.div(
                 select(
                     name="group_by",
@@ -198,7 +199,7 @@ def _table() -> rx.Component:
                     value=UsageState.group_by,
                     on_change=UsageState.group,
                 ),
-                class_name="w-44",
+                class_name="w-52",
             ),
         ),
         table(

@@ -281,14 +281,14 @@ def table_lines(report: UsageReport, labels: Mapping[str, str]) -> list[LineView
 
 
 def _line(group: UsageGroup, group_by: Grouping, labels: Mapping[str, str]) -> LineView:
-    used = group.used
+    used, guessed = group.used, "≈ " if group.used.n_estimated else ""
     name, note = _named(group, group_by, labels)
     return LineView(
         name=name,
         note=note,
         calls=f"{used.n_calls:,}",
-        read=f"{used.prompt_tokens:,}",
-        written=f"{used.completion_tokens:,}",
+        read=f"{guessed}{used.prompt_tokens:,}",
+        written=f"{guessed}{used.completion_tokens:,}",
         cost=cost(used) if used.n_calls else "–",
         cost_note=cost_note(used),
         speed=speed_words(used.first_token) or "–",
