@@ -53,6 +53,7 @@ from rag_app.services.retrieval import RetrievalService
 from rag_app.services.sharing import SharingService
 from rag_app.services.stopping import Stopping
 from rag_app.services.usage import UsageService
+from rag_app.services.usage_reports import UsageReportService
 from rag_app.settings import Settings, settings
 from rag_app.storage import Storage
 
@@ -82,6 +83,7 @@ class Services:
     llms: LLMs
     calls: ModelCalls
     usage: UsageService
+    usage_reports: UsageReportService
     rerankers: Rerankers
     stopping: Stopping
 
@@ -176,6 +178,7 @@ def build(config: Settings) -> Services:
         llms=all_llms,
         calls=calls,
         usage=usage,
+        usage_reports=UsageReportService(sessions),
         rerankers=all_rerankers,
         stopping=stopping,
     )

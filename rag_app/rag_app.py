@@ -39,6 +39,8 @@ from rag_app.ui.dashboard.settings import page as settings_tab
 from rag_app.ui.dashboard.settings.embedding_state import EmbeddingState
 from rag_app.ui.dashboard.settings.retrieval_state import RetrievalSettingsState
 from rag_app.ui.dashboard.settings.state import SettingsState
+from rag_app.ui.dashboard.usage import page as usage
+from rag_app.ui.dashboard.usage.state import UsageState
 from rag_app.ui.landing import page as landing
 from rag_app.ui.public import not_found_page
 from rag_app.ui.shared_chat import page as shared_chat
@@ -118,6 +120,12 @@ app.add_page(
     route=routes.SEARCH,
     title=semantic_search.TITLE,
     on_load=[*OPEN, SearchState.load],
+)
+app.add_page(
+    usage.usage_page,
+    route=routes.USAGE,
+    title=usage.TITLE,
+    on_load=[*OPEN, UsageState.load],
 )
 app.add_page(
     not_found_page,

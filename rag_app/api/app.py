@@ -21,6 +21,7 @@ from rag_app.api.routes import (
     knowledge_bases,
     rag_configs,
     shared,
+    usage,
 )
 from rag_app.api.share_pages import SharePages
 from rag_app.settings import Settings
@@ -55,6 +56,7 @@ def create_api() -> FastAPI:
         documents,
         chat,
         shared,
+        usage,
     ):
         api.include_router(module.router)
     return api

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
+from rag_app.api.usage_shapes import ConversationUsageOut
 from rag_app.domain.accounts import Tokens, User
 from rag_app.domain.conversations import Conversation, Message
 from rag_app.domain.embedding_models import EmbeddingSwitch
@@ -582,6 +583,9 @@ class MessageOut(BaseModel):
 
 class ConversationWithMessagesOut(ConversationOut):
     messages: list[MessageOut]
+    usage: ConversationUsageOut | None = Field(
+        None, description="What it cost, for the owner of the knowledge base; null for its visitor."
+    )
 
 
 class FeedbackBody(Body):

@@ -10,6 +10,7 @@ SEARCH = "/search"
 KNOWLEDGE_BASE = "/knowledge"
 FAQ = "/faq"
 DOCUMENT = "/knowledge/document/[doc]"
+USAGE = "/usage"
 SETTINGS = "/settings"
 CHAT = "/chat"  # /chat/7: an owner tries knowledge base 7
 SHARED_CHAT = "/s"  # /s/<slug>: anyone with the link

@@ -13,13 +13,14 @@ import pytest
 import rag_app
 from rag_app.db import queries
 from rag_app.domain.knowledge_bases import KbScope
+from rag_app.domain.usage_reports import UsageScope
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "rag_app").rglob("*.py"))
 
 TENANT_TABLES = re.compile(
     r"\b(knowledge_bases|knowledge_base|documents|document_pages|chunks|chunk_postings|conversations|messages|"
-    r"end_users|share_links|document_processing_jobs|pending_embeddings|kb_word_stats|document_word_stats)\b"
+    r"end_users|share_links|document_processing_jobs|pending_embeddings|kb_word_stats|document_word_stats|llm_usage)\b"
 )
 
 # Queries that reach over tenants on purpose, each with who asks.
@@ -54,7 +55,7 @@ def test_every_query_of_a_tenants_rows_names_the_tenant(name, function):
         return
     parameters = inspect.signature(function).parameters
     hints = typing.get_type_hints(function)
-    takes_scope = any(hints.get(parameter) is KbScope for parameter in parameters)
+    takes_scope = any(hints.get(parameter) in {KbScope, UsageScope} for parameter in parameters)
     takes_owner = any(
         parameter in {"owner_id", "caller", "token_hash"}
         and parameters[parameter].default is inspect.Parameter.empty
@@ -74,6 +75,16 @@ def test_a_scope_is_made_in_few_places_only():
     }
 
     assert makers <= {"rag_app/db/queries/access.py", "rag_app/db/queries/conversations.py"}
+
+
+def test_whose_usage_may_be_seen_is_decided_in_one_place():
+    makers = {
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        if re.search(r"\bUsageScope\(\w", path.read_text())
+    }
+
+    assert makers == {"rag_app/db/queries/usage_reports.py"}
 
 
 def imports_of(path: Path) -> set[str]:

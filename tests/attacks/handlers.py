@@ -13,6 +13,7 @@ from rag_app.ui.dashboard.document.view import Head
 from rag_app.ui.dashboard.faq.view import EntryForm
 from rag_app.ui.dashboard.knowledge_base.view import Summary
 from rag_app.ui.dashboard.settings.embedding_view import ModelView, SwitchView
+from rag_app.ui.dashboard.usage.view import Narrowed
 from tests.attacks.conftest import QUESTION, SECRET, Estate
 
 
@@ -109,6 +110,12 @@ def embedding(a: Estate, *args: Any, **more: Any) -> Call:
     return call(*args, url=f"/settings?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
 
 
+def usage(a: Estate, *args: Any) -> Call:
+    """A call from the Usage page, made to remember all owners and A's knowledge base."""
+    remembered = {"all_owners": True, "narrowed": Narrowed(kb=str(a.kb_id)), "group_by": "kb"}
+    return call(*args, url="/usage", vars=remembered)
+
+
 CALLS: dict[str, Callable[[Estate], Call]] = {
     "AccountState.open": lambda a: call(url=f"/knowledge?kb={a.kb_id}"),
     "FeedbackState.show": lambda a: call("Saved.", "success"),
@@ -160,6 +167,16 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "RetrievalSettingsState.ask_to_reset": knobs,
     "RetrievalSettingsState.keep": knobs,
     "RetrievalSettingsState.use_recommended": knobs,
+    # what it cost
+    "UsageState.load": usage,
+    "UsageState.refresh": usage,
+    "UsageState.choose_range": lambda a: usage(a, "90"),
+    "UsageState.choose_days": lambda a: usage(a, {"from": "2026-01-01", "to": "2026-12-31"}),
+    "UsageState.narrow": lambda a: usage(a, "kb", str(a.kb_id)),
+    "UsageState.show_all": usage,
+    "UsageState.group": lambda a: usage(a, "kb"),
+    "UsageState.show_owners": lambda a: usage(a, True),
+    "UsageState.show_more": usage,
     # which model embeds it
     "EmbeddingState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
     "EmbeddingState.ask": lambda a: embedding(a, "local_minilm"),

@@ -100,7 +100,13 @@ def asks(ids: dict[str, Any]) -> Iterator[Ask]:
 
 def _query_names(route: Any) -> list[str]:
     dependant = getattr(route, "dependant", None) or getattr(route.original_route, "dependant", None)
-    return [field.name for field in dependant.query_params] if dependant else []
+    return list(_query_names_of(dependant)) if dependant else []
+
+
+def _query_names_of(dependant: Any) -> Iterator[str]:
+    yield from (field.name for field in dependant.query_params)
+    for part in dependant.dependencies:
+        yield from _query_names_of(part)
 
 
 def _bodies(method: str, route: Any, ids: dict[str, Any]) -> list[tuple[tuple[str, Any], ...]]:

@@ -200,7 +200,10 @@ async def delete(session: AsyncSession, scope: KbScope) -> list[str]:
     )
     hashes = [row.sha256 for row in orphans]
     for statement in (
-        # First, for it waits until an ingestion that is about to commit has added its chunks.
+        # What was spent stays, under the name the knowledge base had last.
+        """UPDATE llm_usage u SET kb_name = kb.name FROM knowledge_bases kb
+           WHERE kb.id = :kb_id AND u.kb_id = kb.id AND u.kb_name <> kb.name""",
+        # Before what it holds, for it waits until an ingestion that is about to commit has added its chunks.
         "DELETE FROM knowledge_bases WHERE id = :kb_id",
         "DELETE FROM chunks WHERE kb_id = :kb_id",
         "DELETE FROM chunk_embeddings WHERE kb_id = :kb_id",
