@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from rag_app.domain.encryption import parse_keys
 from rag_app.errors import InvalidInput
 
 MIN_SECRET_BYTES = 32  # 256 bit, the least RFC 7518 allows for HS256
@@ -49,6 +50,11 @@ class Settings(BaseSettings):
     )
     rag_secret_key: SecretStr | None = Field(
         None, description="Signs sign-ins, at least 32 bytes; made and kept in the data folder when unset."
+    )
+    rag_encryption_keys: SecretStr | None = Field(
+        None,
+        description="Keys that stored secrets are encrypted with, as id:base64key, comma-separated: the "
+        "first encrypts, all decrypt; made and kept in the data folder when unset.",
     )
     rag_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much is logged."
@@ -175,6 +181,13 @@ class Settings(BaseSettings):
     def _strong(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
             raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes long")
+        return value
+
+    @field_validator("rag_encryption_keys")
+    @classmethod
+    def _key_ring(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_keys(value.get_secret_value())
         return value
 
     @model_validator(mode="after")
