@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from rag_app.domain.encryption import parse_keys
+from rag_app.domain.private_hosts import parse_private_hosts
 from rag_app.errors import InvalidInput
 
 MIN_SECRET_BYTES = 32  # 256 bit, the least RFC 7518 allows for HS256
@@ -64,6 +65,11 @@ class Settings(BaseSettings):
     )
     rag_allowed_origins: str = Field(
         "", description="Other web origins that may call the API from a browser, comma-separated."
+    )
+    rag_allowed_private_hosts: str = Field(
+        "",
+        description="Servers in private networks that owners may name as their own model servers: hosts, "
+        "host:port or networks such as 10.0.0.0/8, comma-separated.",
     )
     rag_max_upload_mb: int = Field(100, ge=1, le=2048, description="Largest file, in MB.")
     rag_max_files_per_upload: int = Field(200, ge=1, le=1000, description="Most files in one upload.")
@@ -188,6 +194,12 @@ class Settings(BaseSettings):
     def _key_ring(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             parse_keys(value.get_secret_value())
+        return value
+
+    @field_validator("rag_allowed_private_hosts")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        parse_private_hosts(value)
         return value
 
     @model_validator(mode="after")
