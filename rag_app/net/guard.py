@@ -21,6 +21,7 @@ from rag_app.net.addresses import METADATA, is_own_network, is_public
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
+LOOK_UP_S = 5.0  # somebody waits for it
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # Ports above 1023 of services that speak something else; below it only 80 and 443 may be used.
 OTHER_SERVICES = frozenset({
@@ -113,7 +114,8 @@ class Guard:
         """Check an address with who is behind it now. Raises AddressRefused, also where nobody is."""
         self.check(url)
         try:
-            await self.addresses(host_of(url), url.port or DEFAULT_PORTS[url.scheme])
+            async with asyncio.timeout(LOOK_UP_S):
+                await self.addresses(host_of(url), url.port or DEFAULT_PORTS[url.scheme])
         except OSError:  # the same words, or names of a private network could be guessed
             raise AddressRefused(NO_PUBLIC_SERVER) from None
 
