@@ -44,6 +44,9 @@ NO_PUBLIC_SERVER = (
 class AddressRefused(PermanentError):
     """A server may not be reached; the message never says what is behind its name."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message, kind="address")
+
 
 async def look_up(host: str, port: int) -> list[str]:
     """Ask the system's resolver for the addresses of a name. Raises OSError."""
@@ -84,7 +87,7 @@ class Guard:
             raise AddressRefused("An address must not hold a user name or password.")
         host, port = host_of(url), url.port if url.port is not None else DEFAULT_PORTS[url.scheme]
         is_own = self._is_own(host, port)
-        if not is_own and (host == "localhost" or host.endswith(".localhost")):
+        if not self._may_be_typed(host, is_own=is_own):
             raise AddressRefused(NO_PUBLIC_SERVER)
         self._check_port(host, port)
         if self.needs_https and url.scheme == "http" and not is_own:
@@ -118,6 +121,13 @@ class Guard:
                 await self.addresses(host_of(url), url.port or DEFAULT_PORTS[url.scheme])
         except OSError:  # the same words, or names of a private network could be guessed
             raise AddressRefused(NO_PUBLIC_SERVER) from None
+
+    def _may_be_typed(self, host: str, *, is_own: bool) -> bool:
+        """Whether a host is none that is known to be private before anybody is asked."""
+        literal = _address(host)
+        if literal is not None:
+            return self._may_reach(literal, is_named=is_own)
+        return is_own or not (host == "localhost" or host.endswith(".localhost"))
 
     def _may_reach(self, address: IPAddress | None, *, is_named: bool) -> bool:
         if address is None:

@@ -11,7 +11,7 @@ between leads nowhere.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -125,7 +125,8 @@ class _Body(httpx2.AsyncByteStream):
     n_bytes: int = 0
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        parts = self.response.aiter_stream()
+        # Not `aiter_stream()`, which works once: an SDK that drains what is left begins anew.
+        parts = aiter(cast(AsyncIterable[bytes], self.response.stream))
         while True:
             with _httpx2_errors():
                 try:

@@ -128,9 +128,6 @@ def refused(label: str, refusal: Refusal) -> Failure:
 
 def broke(label: str, error: Exception) -> Failure:
     """Explain why nothing understandable came from the provider known as `label`."""
-    ours = next((cause for cause in (error, error.__cause__) if isinstance(cause, PermanentError)), None)
-    if ours is not None:  # the connection was refused on our side
-        return Failure("address", PermanentError(str(ours), kind="address"))
     if isinstance(error, TimeoutError):  # ours: the SDKs have no timers of their own here
         return _silence("slow", f"{label} did not answer in time.")
     if any(isinstance(cause, httpx2.TransportError) for cause in (error, error.__cause__)):
