@@ -175,7 +175,7 @@ def _remove_dialog() -> rx.Component:
             button("Remove", variant="danger", on_click=ProvidersState.remove),
         ),
         open=ProvidersState.removing != "",
-        title=f"Remove your key for {ProvidersState.removing_label}?",
+        title=f"Remove {ProvidersState.removing_what}?",
         on_close=ProvidersState.keep,
     )
 

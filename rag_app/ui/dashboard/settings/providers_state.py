@@ -32,7 +32,7 @@ class ProvidersState(rx.State):
     takes_base_url: bool = False
     base_url: str = ""
     removing: str = ""
-    removing_label: str = ""
+    removing_what: str = ""
     consequence: str = ""
     testing: str = ""
     is_saving: bool = False
@@ -114,14 +114,17 @@ class ProvidersState(rx.State):
         if found.problem:
             yield notify(f"{found.label}: {found.problem}", tone="warn")
         else:
-            yield notify(f"{found.label} answers with your key.")
+            yield notify(
+                "Your server answers." if found.base_url else f"{found.label} answers with your key."
+            )
 
     @rx.event
     async def ask_to_remove(self, provider: str) -> None:
         """Ask before a key is forgotten."""
         await current_owner(self)
         card = _card(self, provider)
-        self.removing, self.removing_label, self.consequence = card.provider, card.label, card.consequence
+        self.removing, self.consequence = card.provider, card.consequence
+        self.removing_what = f"your {card.what} for {card.label}"
 
     @rx.event
     def keep(self) -> None:
@@ -138,7 +141,7 @@ class ProvidersState(rx.State):
         with contextlib.suppress(NotFound):  # removed elsewhere a moment ago
             await services().provider_keys.remove(provider, owner_id=owner_id)
         await _show(self, owner_id)
-        return notify(f"Your key for {self.removing_label} is removed.")
+        return notify(f"Removed {self.removing_what}.")
 
 
 async def _show(state: ProvidersState, owner_id: int) -> None:

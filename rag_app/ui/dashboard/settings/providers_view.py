@@ -21,6 +21,7 @@ class ProviderCard:
     tested: str
     tested_tone: str
     is_own: bool
+    what: str
     action: str
     consequence: str
     takes_base_url: bool
@@ -58,6 +59,7 @@ def _card(status: ProviderStatus, now: datetime | None) -> ProviderCard:
         tested=_tested(status, now) if is_own else "",
         tested_tone="" if status.checked_at is None else "danger" if status.problem else "success",
         is_own=is_own,
+        what="server" if status.base_url else "key",
         action="Change" if is_own else "Use your own key" if status.has_installation_key else "Add a key",
         consequence=_consequence(status),
         takes_base_url=status.takes_base_url,
@@ -77,7 +79,7 @@ def _state(status: ProviderStatus) -> str:
 
 def _text(status: ProviderStatus) -> str:
     if status.source == "installation":
-        return "Whoever runs this installation has added a key that you may use. Your own would come first."
+        return "Whoever runs this installation has added a key that you may use."
     if status.source == "none":
         return "Your knowledge bases can use it once there is a key."
     if status.base_url:
