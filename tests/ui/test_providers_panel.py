@@ -140,7 +140,7 @@ async def test_key_is_saved_and_tried_and_remembered_nowhere(state, provider):
     assert card(state, "gemini").tested == "Tested just now: it works."
     assert (state.editing, state.testing) == ("", "")
     assert provider.requests[-1].headers["x-goog-api-key"] == KEY
-    remembered = {**state._backend_vars, **{name: getattr(state, name) for name in state.base_vars}}
+    remembered = {**(state._backend_vars or {}), **{name: getattr(state, name) for name in state.base_vars}}
     assert KEY not in repr(remembered)
     assert KEY not in str(messages)
 
@@ -173,7 +173,7 @@ async def test_address_that_is_refused_is_said_at_its_field(state):
 
 
 async def test_failed_test_is_told_and_kept(state, provider, monkeypatch, services):
-    await services.provider_keys.save("openai", owner_id=1, api_key=KEY, base_url="http://127.0.0.1:9/v1")
+    await services.provider_keys.save("openai", owner_id=1, api_key=KEY, base_url="http://127.0.0.1:1024/v1")
     await do(state, "load")
 
     messages = await try_key(state, "openai")
