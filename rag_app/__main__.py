@@ -53,6 +53,19 @@ def check(configuration: Settings, *, supervised: bool) -> int:
     return 0 if all(finding.fine for finding in findings) else FAILED
 
 
+def keys(configuration: Settings, *, supervised: bool) -> int:
+    """Encrypt all stored secrets anew with the first of RAG_ENCRYPTION_KEYS: `keys rotate`."""
+    with processes.open_database(configuration, supervised=supervised) as database:
+        n_done, n_unreadable = processes.rotate_keys(configuration, database.dsn)
+    print(f"{n_done} stored secrets were encrypted anew with the first key.")
+    if n_unreadable:
+        print(
+            f"{n_unreadable} can be read with no key and stay as they are. List the key they were stored "
+            "with as well and run this again, or let their owners enter them again."
+        )
+    return FAILED if n_unreadable else 0
+
+
 class Command(Protocol):
     """A command of this program; `supervised` when `up` started it."""
 
@@ -70,7 +83,11 @@ COMMANDS: dict[str, Command] = {
     "migrate": migrate,
     "build": build,
     "doctor": check,
+    "keys": keys,
 }
+
+
+ACTIONS = {"keys": ("rotate",)}  # of the commands that have some
 
 
 def main() -> int:
@@ -96,6 +113,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, function in COMMANDS.items():
         command = commands.add_parser(name, help=function.__doc__)
+        if name in ACTIONS:
+            command.add_argument("action", choices=ACTIONS[name])
         command.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # the supervisor's process id
     return parser
 

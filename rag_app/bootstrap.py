@@ -1,22 +1,27 @@
 """The one place where services meet their collaborators."""
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
 from typing import Any
 
+import httpx2
 import procrastinate
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rag_app import registry
-from rag_app.crypto import AccessTokens, load_or_make_secret
+from rag_app.crypto import AccessTokens, KeyRing, load_or_make_ring, load_or_make_secret
 from rag_app.db.engine import create_engine, create_sessions
 from rag_app.db.queue import create_queue
 from rag_app.domain.embedding_models import EmbeddingChoice
 from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.domain.private_hosts import parse_private_hosts
 from rag_app.errors import PermanentError
+from rag_app.net.guard import Guard
+from rag_app.net.transport import GuardedTransport
 from rag_app.rag import embedders, llms, rerankers
 from rag_app.rag.embedders import hub_onnx
 from rag_app.rag.embedders.contract import Embedder
@@ -45,6 +50,7 @@ from rag_app.services.maintenance import MaintenanceService
 from rag_app.services.model_calls import ModelCalls
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.passwords import Passwords
+from rag_app.services.provider_checks import ProviderCheckService
 from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
 from rag_app.services.questions import LOCAL, QuestionService
 from rag_app.services.rate_limits import RateLimits
@@ -84,6 +90,8 @@ class Services:
     calls: ModelCalls
     usage: UsageService
     usage_reports: UsageReportService
+    provider_keys: ProviderKeyService
+    provider_checks: ProviderCheckService
     rerankers: Rerankers
     stopping: Stopping
 
@@ -109,12 +117,20 @@ def build(config: Settings) -> Services:
     limits = RateLimits()
     all_embedders = Embedders(partial(_make_embedder, config))
     modules: dict[str, ModuleType] = {name: registry.load(llms, name) for name in registry.names(llms)}
-    keys = {name: _llm_key(config, name) is not None for name in modules if modules[name].NEEDS_KEY}
-    all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules))
+    installed = _installed_keys(config, modules)
+    guard = Guard(parse_private_hosts(config.rag_allowed_private_hosts), needs_https=True)
+    all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules, guard))
     usage = UsageService(sessions)
-    calls = ModelCalls(
-        all_llms, ProviderKeyService(_installed_keys(config, modules)), ModelCatalogue(modules), usage
+    catalogue = ModelCatalogue(modules)
+    keys = ProviderKeyService(
+        sessions,
+        modules,
+        installed,
+        key_ring(config),
+        guard,
+        {name: _base_url(config, name) for name in modules},
     )
+    calls = ModelCalls(all_llms, keys, catalogue, usage)
     questions = QuestionService(calls)
     all_rerankers = Rerankers(
         {name: registry.load(rerankers, name) for name in registry.names(rerankers)},
@@ -162,7 +178,9 @@ def build(config: Settings) -> Services:
         chat=ChatService(sessions, retrieval, questions, calls, stopping, limits),
         conversations=ConversationService(sessions),
         sharing=SharingService(sessions, config.base_url),
-        health=HealthService(sessions, config.rag_data_dir, keys),
+        health=HealthService(
+            sessions, config.rag_data_dir, {name: name in installed for name in keys.hosted}
+        ),
         embedding_switches=EmbeddingSwitchService(
             sessions,
             all_embedders,
@@ -179,6 +197,8 @@ def build(config: Settings) -> Services:
         calls=calls,
         usage=usage,
         usage_reports=UsageReportService(sessions),
+        provider_keys=keys,
+        provider_checks=ProviderCheckService(sessions, keys, all_llms, catalogue, usage, limits),
         rerankers=all_rerankers,
         stopping=stopping,
     )
@@ -188,6 +208,12 @@ def secret_key(config: Settings) -> str:
     """What signs sign-ins: the operator's secret, or the one kept in the data folder."""
     secret = config.rag_secret_key
     return secret.get_secret_value() if secret else load_or_make_secret(config.rag_data_dir)
+
+
+def key_ring(config: Settings) -> KeyRing:
+    """What stored secrets are encrypted with: the operator's keys, or those kept in the data folder."""
+    keys = config.rag_encryption_keys
+    return load_or_make_ring(config.rag_data_dir, keys.get_secret_value() if keys else None)
 
 
 def hub_embedder(config: Settings) -> HubEmbedderModel | None:
@@ -244,30 +270,46 @@ def _make_embedder(config: Settings, name: str) -> Embedder:
     return hub_onnx.build(hub, **here)
 
 
-def _make_llm(
-    config: Settings, all_embedders: Embedders, modules: dict[str, ModuleType], access: ProviderAccess
-) -> LLM:
-    module = modules[access.provider]
-    options = LLMSettings(
+def _llm_settings(config: Settings, guard: Guard, access: ProviderAccess) -> LLMSettings:
+    """How a provider is reached; what an owner typed goes through the guard. The one place that says so."""
+
+    def guarded(trusted: ssl.SSLContext, limits: httpx2.Limits) -> GuardedTransport:
+        return GuardedTransport(guard, ssl_context=trusted, limits=limits)
+
+    return LLMSettings(
         provider=access.provider,
         api_key=access.api_key,
         base_url=access.base_url,
+        transport=guarded if access.is_guarded else None,
         first_token_timeout_s=config.rag_llm_first_token_timeout_s,
         idle_timeout_s=config.rag_llm_idle_timeout_s,
     )
+
+
+def _make_llm(
+    config: Settings,
+    all_embedders: Embedders,
+    modules: dict[str, ModuleType],
+    guard: Guard,
+    access: ProviderAccess,
+) -> LLM:
+    module = modules[access.provider]
+    options = _llm_settings(config, guard, access)
     if module.NEEDS_KEY:
         return module.build(options)
     return module.build(options, embedder=all_embedders.get(config.rag_local_embedder))
 
 
 def _installed_keys(config: Settings, modules: dict[str, ModuleType]) -> dict[str, ProviderAccess]:
-    """The keys of the environment; the built-in model needs none."""
+    """The keys of the environment; the built-in model needs none, nor may the operator's own server."""
     found: dict[str, ProviderAccess] = {}
     for name, module in modules.items():
         if not module.NEEDS_KEY:
             found[name] = ProviderAccess(name, None, None, "none")
-        elif (key := _llm_key(config, name)) is not None:
-            found[name] = ProviderAccess(name, key, getattr(config, f"{name}_base_url"), "installation")
+            continue
+        key, base_url = _llm_key(config, name), _base_url(config, name)
+        if key is not None or (base_url is not None and getattr(module, "OWN_SERVER", False)):
+            found[name] = ProviderAccess(name, key, base_url, "installation")
     return found
 
 
@@ -299,6 +341,10 @@ def _make_reranker(
 
 def _llm_key(config: Settings, provider: str) -> SecretStr | None:
     return getattr(config, f"{provider}_api_key", None)
+
+
+def _base_url(config: Settings, provider: str) -> str | None:
+    return getattr(config, f"{provider}_base_url", None)
 
 
 _services: dict[int, Services] = {}

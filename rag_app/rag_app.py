@@ -37,6 +37,7 @@ from rag_app.ui.dashboard.semantic_search import page as semantic_search
 from rag_app.ui.dashboard.semantic_search.state import SearchState
 from rag_app.ui.dashboard.settings import page as settings_tab
 from rag_app.ui.dashboard.settings.embedding_state import EmbeddingState
+from rag_app.ui.dashboard.settings.providers_state import ProvidersState
 from rag_app.ui.dashboard.settings.retrieval_state import RetrievalSettingsState
 from rag_app.ui.dashboard.settings.state import SettingsState
 from rag_app.ui.dashboard.usage import page as usage
@@ -88,7 +89,13 @@ app.add_page(
     settings_tab.settings_page,
     route=routes.SETTINGS,
     title=settings_tab.TITLE,
-    on_load=[*OPEN, SettingsState.load, RetrievalSettingsState.load, EmbeddingState.load],
+    on_load=[
+        *OPEN,
+        SettingsState.load,
+        RetrievalSettingsState.load,
+        EmbeddingState.load,
+        ProvidersState.load,
+    ],
 )
 app.add_page(
     shared_chat.shared_chat_page,

@@ -21,6 +21,7 @@ from rag_app.domain.knowledge_bases import (
     StoredChunk,
     StoredPage,
 )
+from rag_app.domain.provider_keys import ProviderStatus
 from rag_app.domain.rag_config import PRESET_WORDS, PRESETS, PresetName, RagConfig, preset_of
 from rag_app.domain.retrieval import Filters, Passage, Retrieval, StepName
 
@@ -104,6 +105,33 @@ class TokensOut(BaseModel):
             expires_in=tokens.expires_in_s,
             user=UserOut.of(tokens.user),
         )
+
+
+class ProviderKeyBody(Body):
+    api_key: SecretStr | None = Field(None, max_length=2000)
+    base_url: Text | None = Field(
+        None, max_length=2000, description="An OpenAI-compatible server of your own, such as …/v1."
+    )
+
+
+class ProviderTestBody(Body):
+    model: Text | None = Field(None, max_length=200, description="Which model to ask; else a known one.")
+
+
+class ProviderKeyOut(BaseModel):
+    provider: Provider
+    label: str
+    source: Literal["owner", "installation", "none"] = Field(description="Whose key calls are made with.")
+    has_installation_key: bool
+    takes_base_url: bool
+    last_four: str = Field(description="Of your key; empty for a very short one.")
+    base_url: str
+    checked_at: datetime | None = Field(description="When your key was tested.")
+    problem: str = Field(description="What that test found; empty when all was well.")
+
+    @classmethod
+    def of(cls, status: ProviderStatus) -> Self:
+        return cls.model_validate(asdict(status))
 
 
 class CreateKnowledgeBaseBody(Body):

@@ -12,6 +12,7 @@ from rag_app.db.queries import access, accounts, knowledge_bases
 from rag_app.domain.knowledge_bases import KnowledgeBase
 from rag_app.domain.rag_config import RagConfig
 from rag_app.errors import InvalidInput
+from rag_app.services.provider_keys import ProviderKeyService
 from rag_app.services.rag_configs import RECOMMENDED, changed_config, preset
 from rag_app.services.rerankers import Rerankers
 from rag_app.services.text import clean_line, clean_text
@@ -43,18 +44,19 @@ class KnowledgeBaseService:
     sessions: Sessions
     storage: Storage
     llm_modules: Mapping[str, ModuleType]
-    llm_keys: Mapping[str, bool]
+    keys: ProviderKeyService
     embedding_model: str
     rerankers: Rerankers
 
-    def providers(self) -> list[Provider]:
-        """All providers, those that can answer now first, the built-in one among them."""
+    async def providers(self, *, owner_id: int) -> list[Provider]:
+        """All providers, those that can answer this owner now first, the built-in one among them."""
+        available = await self.keys.available(owner_id)
         found = [
             Provider(
                 name=name,
                 label=module.LABEL,
                 models=tuple((model.id, model.label) for model in module.MODELS),
-                is_available=not module.NEEDS_KEY or self.llm_keys.get(name, False),
+                is_available=name in available,
                 is_local=not module.NEEDS_KEY,
             )
             for name, module in self.llm_modules.items()
@@ -77,6 +79,8 @@ class KnowledgeBaseService:
         Raises:
             InvalidInput: a value cannot be used; `field` says which.
         """
+        if llm_provider is None:
+            llm_provider = (await self.providers(owner_id=owner_id))[0].name
         provider, model = self._check_model(llm_provider, llm_model)
         columns = {
             "name": _check_name(name),
@@ -224,9 +228,7 @@ class KnowledgeBaseService:
             columns["is_active"] = changes["is_active"]
         return columns
 
-    def _check_model(self, provider: str | None, model: str | None) -> tuple[str, str]:
-        if provider is None:
-            provider = self.providers()[0].name
+    def _check_model(self, provider: str, model: str | None) -> tuple[str, str]:
         module = self.llm_modules.get(provider)
         if module is None:
             raise InvalidInput(f"There is no provider called “{provider}”.", field="llm_provider")

@@ -241,7 +241,7 @@ def _first(curated: CuratedAnswer | None, candidates: list[Candidate]) -> list[C
     if curated is None:
         return candidates
     at = next(i for i, one in enumerate(candidates) if one.chunk.document_id == curated.document_id)
-    asked_for = replace(candidates[at], score=max(candidates[at].score, curated.match))
+    asked_for = candidates[at]._replace(score=max(candidates[at].score, curated.match))
     return [asked_for, *candidates[:at], *candidates[at + 1 :]]
 
 

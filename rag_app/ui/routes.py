@@ -12,6 +12,7 @@ FAQ = "/faq"
 DOCUMENT = "/knowledge/document/[doc]"
 USAGE = "/usage"
 SETTINGS = "/settings"
+PROVIDERS = f"{SETTINGS}?tab=providers"
 CHAT = "/chat"  # /chat/7: an owner tries knowledge base 7
 SHARED_CHAT = "/s"  # /s/<slug>: anyone with the link
 

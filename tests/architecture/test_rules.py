@@ -20,7 +20,8 @@ SOURCES = sorted((ROOT / "rag_app").rglob("*.py"))
 
 TENANT_TABLES = re.compile(
     r"\b(knowledge_bases|knowledge_base|documents|document_pages|chunks|chunk_postings|conversations|messages|"
-    r"end_users|share_links|document_processing_jobs|pending_embeddings|kb_word_stats|document_word_stats|llm_usage)\b"
+    r"end_users|share_links|document_processing_jobs|pending_embeddings|provider_keys|kb_word_stats|"
+    r"document_word_stats|llm_usage)\b"
 )
 
 # Queries that reach over tenants on purpose, each with who asks.
@@ -31,6 +32,8 @@ ACROSS_TENANTS = {
     "jobs.about": "a worker looks what a queued job is about",
     "jobs.claim": "a worker takes a job by its number",
     "jobs.open_without_worker": "the sweep looks for forgotten jobs",
+    "provider_keys.not_sealed_with": "the operator encrypts all stored keys anew",
+    "provider_keys.reseal": "the operator encrypts all stored keys anew",
     "system.is_file_needed": "the clean-up asks whether anybody has these bytes",
     "system.forget_old": "the clean-up removes what has served its time",
     "system.live_workers": "counts processes",
@@ -138,6 +141,17 @@ def test_only_bootstrap_and_the_start_read_settings():
         "rag_app/processes.py",
         "rag_app/worker/loop.py",
     }
+
+
+def test_one_place_decides_whose_addresses_are_guarded():
+    """A second one could forget that owners' addresses must not lead into the operator's network."""
+    found = {
+        path.relative_to(ROOT).as_posix(): path.read_text().count("LLMSettings(")
+        for path in SOURCES
+        if "LLMSettings(" in path.read_text() and path.name != "contract.py"
+    }
+
+    assert found == {"rag_app/bootstrap.py": 1}
 
 
 def test_there_is_no_room_for_odds_and_ends():

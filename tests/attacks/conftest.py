@@ -50,6 +50,7 @@ class Estate:
     visit_question_id: int
     visit_message_id: int
     visitor_token: str
+    provider: str  # the one that A has a key for
 
 
 class ObedientLLM:
@@ -108,6 +109,8 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             headers=visitor,
         )
         visited = await client.get(f"/api/chat/conversations/{visit['id']}", headers=visitor)
+        kept = await owner.http.put("/api/provider-keys/openai", json={"api_key": f"sk-{SECRET}-0123456789"})
+        assert kept.status_code == 200, kept.text
         read = (await owner.http.get(f"/api/chat/conversations/{conversation_id}")).json()
         return Estate(
             owner=owner,
@@ -126,6 +129,7 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             visit_question_id=visited.json()["messages"][0]["id"],
             visit_message_id=said.json()["id"],
             visitor_token=visit["visitor_token"],
+            provider="openai",
         )
 
     return furnish

@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rag_app.domain.provider_keys import ProviderStatus
 from rag_app.ui.chat.view import Turn
 from rag_app.ui.dashboard.document.view import Head
 from rag_app.ui.dashboard.faq.view import EntryForm
 from rag_app.ui.dashboard.knowledge_base.view import Summary
 from rag_app.ui.dashboard.settings.embedding_view import ModelView, SwitchView
+from rag_app.ui.dashboard.settings.providers_view import provider_cards
 from rag_app.ui.dashboard.usage.view import Narrowed
 from tests.attacks.conftest import QUESTION, SECRET, Estate
 
@@ -116,6 +118,13 @@ def usage(a: Estate, *args: Any) -> Call:
     return call(*args, url="/usage", vars=remembered)
 
 
+def providers(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the keys for providers, made to show A's."""
+    status = ProviderStatus("openai", "OpenAI", "owner", False, True, last_four="6789")
+    remembered = {"cards": provider_cards([status]), **more.pop("vars", {})}
+    return call(*args, url="/settings?tab=providers", vars=remembered, **more)
+
+
 CALLS: dict[str, Callable[[Estate], Call]] = {
     "AccountState.open": lambda a: call(url=f"/knowledge?kb={a.kb_id}"),
     "FeedbackState.show": lambda a: call("Saved.", "success"),
@@ -177,6 +186,22 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "UsageState.group": lambda a: usage(a, "kb"),
     "UsageState.show_owners": lambda a: usage(a, True),
     "UsageState.show_more": usage,
+    # keys for providers
+    "ProvidersState.load": lambda a: call(url="/settings?tab=providers"),
+    "ProvidersState.edit": lambda a: providers(a, "openai"),
+    "ProvidersState.stop_editing": providers,
+    "ProvidersState.save": lambda a: providers(
+        a,
+        {"api_key": "sk-of-somebody-else", "base_url": "", "model": ""},
+        vars={"editing": "openai"},
+        changes=["provider_keys", "audit_log"],
+    ),
+    "ProvidersState.test": lambda a: providers(a, "openai", changes=["provider_keys", "llm_usage"]),
+    "ProvidersState.ask_to_remove": lambda a: providers(a, "openai"),
+    "ProvidersState.keep": providers,
+    "ProvidersState.remove": lambda a: providers(
+        a, vars={"removing": "openai"}, changes=["provider_keys", "audit_log"]
+    ),
     # which model embeds it
     "EmbeddingState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
     "EmbeddingState.ask": lambda a: embedding(a, "local_minilm"),

@@ -48,6 +48,8 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"query": "holiday"},
         {"query": "holiday", "config": {"rerank": False}, "filters": {"tags": ["mine"]}},
     ],
+    "PUT /api/provider-keys/{provider}": [],  # names what is the caller's own
+    "POST /api/provider-keys/{provider}/test": [{"model": "gpt-6-luna"}, {}],
     "POST /api/chat/conversations": [{"kb_id": "{kb_id}"}],
     "PATCH /api/chat/conversations/{conversation_id}": [{"status": "closed"}],
     "POST /api/chat/conversations/{conversation_id}/messages": [

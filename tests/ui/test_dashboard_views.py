@@ -115,7 +115,7 @@ def test_end_of_a_batch_is_said_once():
         pytest.param({"n_documents": 1, "n_ready": 1, "is_public": True}, [], id="all is well"),
         pytest.param(
             {"n_documents": 1, "n_ready": 1, "is_public": True, "llm_provider": "openai"},
-            ["See providers"],
+            ["Add a key"],
             id="its provider has no key",
         ),
         pytest.param({"is_active": False, "n_failed": 3}, [], id="archived"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LABEL = "OpenAI"
 NEEDS_KEY = True
+OWN_SERVER = True
 BASE_URL = "https://api.openai.com/v1"
 MODELS = (
     ModelInfo("gpt-6-luna", "GPT-6 Luna", context_tokens=1_050_000, max_output_tokens=128_000),
