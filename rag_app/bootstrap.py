@@ -23,6 +23,7 @@ from rag_app.rag.embedders.contract import Embedder
 from rag_app.rag.embedders.hub_onnx import HubEmbedderModel
 from rag_app.rag.llms.contract import LLM, LLMSettings
 from rag_app.rag.model_hub import HubModel
+from rag_app.rag.model_table import model_table
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import find_tessdata, remove_leftovers
 from rag_app.rag.rerankers.contract import Reranker, RerankerParts
@@ -107,9 +108,8 @@ def build(config: Settings) -> Services:
     keys = {name: _llm_key(config, name) is not None for name in modules if modules[name].NEEDS_KEY}
     all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules))
     usage = UsageService(sessions)
-    calls = ModelCalls(
-        all_llms, ProviderKeyService(_installed_keys(config, modules)), ModelCatalogue(modules), usage
-    )
+    catalogue = ModelCatalogue(sessions, model_table())
+    calls = ModelCalls(all_llms, ProviderKeyService(_installed_keys(config, modules)), catalogue, usage)
     questions = QuestionService(calls)
     all_rerankers = Rerankers(
         {name: registry.load(rerankers, name) for name in registry.names(rerankers)},

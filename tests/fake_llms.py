@@ -28,6 +28,7 @@ from typing import Any, Protocol, Self
 
 DEFAULT_ANSWER = "Employees have 25 days of leave a year [1]. Ask your manager first [2]."
 PROMPT_TOKENS = 42  # what every prompt counts for
+CACHED_TOKENS = 7  # of those, what the provider had read before
 THOUGHT_TOKENS = 3  # billed on top of one token a word
 PAUSE_S = 0.002  # between words, so that they travel one by one
 
@@ -129,8 +130,14 @@ class OpenAIFormat:
 
     def ending(self, n_words: int, *, finish: str, with_usage: bool) -> list[bytes]:
         reason = {"stop": "stop", "filtered": "content_filter"}[finish]
-        usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": n_words + THOUGHT_TOKENS}
-        usage["total_tokens"] = sum(usage.values())
+        completion_tokens = n_words + THOUGHT_TOKENS
+        usage = {
+            "prompt_tokens": PROMPT_TOKENS,
+            "completion_tokens": completion_tokens,
+            "total_tokens": PROMPT_TOKENS + completion_tokens,
+            "prompt_tokens_details": {"cached_tokens": CACHED_TOKENS, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": THOUGHT_TOKENS, "audio_tokens": 0},
+        }
         counts = [_event(self._body([], usage))] if with_usage else []
         return [self._chunk({}, reason), *counts, b"data: [DONE]\n\n"]
 
@@ -163,7 +170,7 @@ class OpenAIFormat:
     def _chunk(self, delta: dict[str, str], finish_reason: str | None = None) -> bytes:
         return _event(self._body([{"index": 0, "delta": delta, "finish_reason": finish_reason}], None))
 
-    def _body(self, choices: list[Any], usage: dict[str, int] | None) -> dict[str, Any]:
+    def _body(self, choices: list[Any], usage: dict[str, Any] | None) -> dict[str, Any]:
         return {
             "id": "chatcmpl-1",
             "object": "chat.completion.chunk",
@@ -198,9 +205,9 @@ class AnthropicFormat:
 
     def opening(self) -> list[bytes]:
         usage = {
-            "input_tokens": PROMPT_TOKENS - 12,
+            "input_tokens": PROMPT_TOKENS - CACHED_TOKENS - 5,
             "cache_creation_input_tokens": 5,
-            "cache_read_input_tokens": 7,
+            "cache_read_input_tokens": CACHED_TOKENS,
             "output_tokens": 1,
         }
         message = {
@@ -288,6 +295,7 @@ class GeminiFormat:
     def ending(self, n_words: int, *, finish: str, with_usage: bool) -> list[bytes]:
         usage = {
             "promptTokenCount": PROMPT_TOKENS,
+            "cachedContentTokenCount": CACHED_TOKENS,
             "candidatesTokenCount": n_words,
             "thoughtsTokenCount": THOUGHT_TOKENS,
             "totalTokenCount": PROMPT_TOKENS + n_words + THOUGHT_TOKENS,

@@ -1,11 +1,12 @@
 """What every answering model promises."""
 
 from collections.abc import AsyncGenerator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel, Field, SecretStr
 
 from rag_app.domain.answers import LLMEvent, ModelInfo, Prompt
+from rag_app.domain.models import OfferedModel
 
 
 class LLMSettings(BaseModel, extra="forbid"):
@@ -23,8 +24,8 @@ class LLM(Protocol):
     """Answers a prompt as a stream of text.
 
     A provider's module offers `build(settings: LLMSettings) -> LLM`, `LABEL: str` (its name for
-    people), `NEEDS_KEY: bool` and `MODELS: tuple[ModelInfo, ...]` (the first is the default), and
-    imports its SDK only inside `build`.
+    people), `NEEDS_KEY: bool` and `MODELS: tuple[ModelInfo, ...]` (those of `models.toml`, the first is the
+    default), and imports its SDK only inside `build`.
     """
 
     models: tuple[ModelInfo, ...]
@@ -43,4 +44,18 @@ class LLM(Protocol):
 
     async def close(self) -> None:
         """Give back connections."""
+        ...
+
+
+@runtime_checkable
+class ListsModels(Protocol):
+    """A model's client that can also ask its provider which models there are."""
+
+    async def list_models(self) -> tuple[OfferedModel, ...]:
+        """The models this key may use, as the provider lists them.
+
+        Raises:
+            TransientError: the provider cannot be reached, or is overloaded.
+            PermanentError: it refuses the key, or has no such list.
+        """
         ...
