@@ -1,7 +1,7 @@
 """The one place where services meet their collaborators."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -16,9 +16,11 @@ from rag_app.db.engine import create_engine, create_sessions
 from rag_app.db.queue import create_queue
 from rag_app.domain.embedding_models import EmbeddingChoice
 from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.domain.models import Model
 from rag_app.errors import PermanentError
 from rag_app.rag import embedders, llms, rerankers
 from rag_app.rag.embedders import hub_onnx
+from rag_app.rag.embedders._hosted import HostedEmbedder
 from rag_app.rag.embedders.contract import Embedder
 from rag_app.rag.embedders.hub_onnx import HubEmbedderModel
 from rag_app.rag.llms.contract import LLM, LLMSettings
@@ -32,7 +34,7 @@ from rag_app.services.candidates import CandidateFinder
 from rag_app.services.chat import ChatService
 from rag_app.services.conversations import ConversationService
 from rag_app.services.documents import DocumentService
-from rag_app.services.embedders import Embedders
+from rag_app.services.embedders import Embedders, HostedEmbedders, is_hosted
 from rag_app.services.embedding_switches import EmbeddingSwitchService
 from rag_app.services.health import HealthService
 from rag_app.services.idempotency import IdempotencyService
@@ -54,6 +56,8 @@ from rag_app.services.stopping import Stopping
 from rag_app.services.usage import UsageService
 from rag_app.settings import Settings, settings
 from rag_app.storage import Storage
+
+HOSTED_EMBEDDERS = ("openai", "gemini")
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,7 @@ class Services:
     async def close(self) -> None:
         """Give back connections."""
         await self.llms.close()
+        await self.retrieval.embedders.close()
         await self.rerankers.close()
         await self.engine.dispose()
 
@@ -103,21 +108,25 @@ def build(config: Settings) -> Services:
     jobs_queue = create_queue(config.database_url)
     storage = Storage(config.rag_data_dir / "files")
     limits = RateLimits()
-    all_embedders = Embedders(partial(_make_embedder, config))
     modules: dict[str, ModuleType] = {name: registry.load(llms, name) for name in registry.names(llms)}
     keys = {name: _llm_key(config, name) is not None for name in modules if modules[name].NEEDS_KEY}
-    all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules))
     usage = UsageService(sessions)
     catalogue = ModelCatalogue(sessions, model_table())
-    calls = ModelCalls(all_llms, ProviderKeyService(_installed_keys(config, modules)), catalogue, usage)
+    provider_keys = ProviderKeyService(_installed_keys(config, modules))
+    hosted = {name: registry.load(embedders, name) for name in HOSTED_EMBEDDERS}
+    local_embedders = Embedders(partial(_make_embedder, config))
+    make_hosted = partial(_make_hosted_embedder, config, hosted, local_embedders)
+    all_embedders = replace(
+        local_embedders, hosted=HostedEmbedders(hosted, provider_keys, catalogue, usage, make_hosted)
+    )
+    all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules))
+    calls = ModelCalls(all_llms, provider_keys, catalogue, usage)
     questions = QuestionService(calls)
     all_rerankers = Rerankers(
         {name: registry.load(rerankers, name) for name in registry.names(rerankers)},
         partial(_make_reranker, config, all_embedders, calls),
     )
-    retrieval = RetrievalService(
-        sessions, all_embedders, questions, all_rerankers, CandidateFinder(sessions, all_embedders)
-    )
+    retrieval = RetrievalService(sessions, all_embedders, questions, all_rerankers, CandidateFinder(sessions))
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
     return Services(
@@ -207,7 +216,8 @@ def hub_embedder(config: Settings) -> HubEmbedderModel | None:
 
 
 def _embedding_choices(config: Settings) -> tuple[EmbeddingChoice, ...]:
-    modules = [registry.load(embedders, name) for name in registry.names(embedders) if name != hub_onnx.NAME]
+    names = [name for name in registry.names(embedders) if name not in {hub_onnx.NAME, *HOSTED_EMBEDDERS}]
+    modules = [registry.load(embedders, name) for name in names]
     built_in = [EmbeddingChoice(module.NAME, module.LABEL, module.DIMENSIONS) for module in modules]
     hub = hub_embedder(config)
     return (*built_in, *([EmbeddingChoice(hub.name, hub.label, hub.dimensions)] if hub else []))
@@ -227,6 +237,15 @@ def _make_embedder(config: Settings, name: str) -> Embedder:
             "Its owner can choose another one in the settings."
         )
     return hub_onnx.build(hub, **here)
+
+
+def _make_hosted_embedder(
+    config: Settings, modules: dict[str, ModuleType], local: Embedders, access: ProviderAccess, model: Model
+) -> HostedEmbedder:
+    options = LLMSettings(provider=access.provider, api_key=access.api_key, base_url=access.base_url)
+    # No provider's tokenizer works without the network: texts are cut as the built-in model cuts them.
+    offsets = local.get(config.rag_local_embedder).token_offsets
+    return modules[access.provider].build(options, model=model, offsets=offsets)
 
 
 def _make_llm(
@@ -263,7 +282,7 @@ def _make_reranker(
     llm = calls.bound(kb, "judge") if name == "llm_judge" else None
     return module.build(
         RerankerParts(
-            embedder=all_embedders.get(kb.embedding_model),
+            embedder=None if is_hosted(kb.embedding_model) else all_embedders.get(kb.embedding_model),
             llm=llm,
             llm_model=kb.llm_model,
             url=config.rag_rerank_url,

@@ -60,8 +60,16 @@ def build(settings: LLMSettings) -> LLM:
     Raises:
         PermanentError: there is no usable key.
     """
+    from google.genai import errors
+
+    client, http = make_client(settings)
+    return HostedLLM(LABEL, MODELS, settings, http, _GenerateContent(client, (errors.APIError,)))
+
+
+def make_client(settings: LLMSettings) -> tuple[Client, httpx2.AsyncClient]:
+    """Make the SDK's client and what it sends with. Raises as `build`."""
     from google import genai
-    from google.genai import errors, types
+    from google.genai import types
 
     key = api_key(settings, LABEL)
     http = http_client(settings)
@@ -72,7 +80,7 @@ def build(settings: LLMSettings) -> LLM:
         vertexai=False,  # or the environment could turn it on
         http_options=types.HttpOptions(base_url=settings.base_url or BASE_URL, httpx_async_client=http),
     )
-    return HostedLLM(LABEL, MODELS, settings, http, _GenerateContent(client, (errors.APIError,)))
+    return client, http
 
 
 @dataclass

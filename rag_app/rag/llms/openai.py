@@ -23,6 +23,7 @@ from rag_app.rag.llms.contract import LLM, LLMSettings
 from rag_app.rag.model_table import model_table
 
 if TYPE_CHECKING:
+    import httpx2
     from openai import AsyncOpenAI
     from openai.types.chat import ChatCompletionChunk
 
@@ -59,6 +60,15 @@ def build(settings: LLMSettings) -> LLM:
     """
     import openai
 
+    client, http = make_client(settings)
+    wire = _ChatCompletions(client, is_openai=settings.base_url is None, sdk_errors=(openai.OpenAIError,))
+    return HostedLLM(LABEL, MODELS, settings, http, wire)
+
+
+def make_client(settings: LLMSettings) -> tuple[AsyncOpenAI, httpx2.AsyncClient]:
+    """Make the SDK's client and what it sends with. Raises as `build`."""
+    import openai
+
     keyless = settings.base_url is not None and settings.api_key is None
     http = http_client(settings)
     client = openai.AsyncOpenAI(
@@ -70,8 +80,7 @@ def build(settings: LLMSettings) -> LLM:
     )
     # Read from the environment by the SDK, they would bill one owner's question to another's account.
     client.organization = client.project = None
-    wire = _ChatCompletions(client, is_openai=settings.base_url is None, sdk_errors=(openai.OpenAIError,))
-    return HostedLLM(LABEL, MODELS, settings, http, wire)
+    return client, http
 
 
 @dataclass
