@@ -7,7 +7,7 @@
     POST /gemini/v1beta/models/{model}:batchEmbedContents
     GET  /openai/v1/models  /anthropic/v1/models  /gemini/v1beta/models
 
-A marker in the last question, or in the first text to be embedded, chooses a fault: `[[fault:stall]]`,
+A marker in the last question, or in a text to be embedded, chooses a fault: `[[fault:stall]]`,
 `[[fault:cut at=start]]`, `[[fault:rate_limit_429 times=1 retry_after=0]]`. `at=start` strikes before the
 first word instead of in the middle; `times=n` only the first n requests with this marker. All faults:
 `FAULTS`.
@@ -513,6 +513,11 @@ class FakeLLMServer:
         async with self._news:
             await self._news.wait_for(lambda: len(self.requests) >= count)
 
+    async def wait_until(self, is_so: Callable[[list[RecordedRequest]], bool]) -> None:
+        """Wait until something holds for the requests so far."""
+        async with self._news:
+            await self._news.wait_for(lambda: is_so(self.requests))
+
     async def wait_for_disconnects(self, count: int = 1) -> None:
         """Wait until that many clients left before their answer was complete."""
         async with self._news:
@@ -574,7 +579,7 @@ class FakeLLMServer:
         if objection := embeddings.objection(request):
             return await _send(writer, wire.invalid(objection))
         texts = embeddings.texts(request.body)
-        fault = self._fault(request, texts[0])
+        fault = self._fault(request, "\n".join(texts))
         if fault.name in REFUSALS:
             key = request.headers.get("x-goog-api-key") or request.headers.get("authorization", "")
             retry_after = fault.options.get("retry_after", "0")
