@@ -43,6 +43,7 @@ from rag_app.services.ingestion import IngestionService
 from rag_app.services.knowledge_bases import KnowledgeBaseService
 from rag_app.services.llms import LLMs
 from rag_app.services.maintenance import MaintenanceService
+from rag_app.services.model_admin import ModelAdminService
 from rag_app.services.model_calls import ModelCalls
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.passwords import Passwords
@@ -84,6 +85,8 @@ class Services:
     llms: LLMs
     calls: ModelCalls
     usage: UsageService
+    models: ModelCatalogue
+    model_admin: ModelAdminService
     rerankers: Rerankers
     stopping: Stopping
 
@@ -139,7 +142,9 @@ def build(config: Settings) -> Services:
             browser_hours=config.rag_sign_in_hours,
             registration_open=config.rag_registration_open,
         ),
-        knowledge_bases=KnowledgeBaseService(sessions, storage, modules, keys, config.rag_local_embedder),
+        knowledge_bases=KnowledgeBaseService(
+            sessions, storage, modules, keys, config.rag_local_embedder, catalogue
+        ),
         documents=DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes),
         ingestion=IngestionService(
             sessions,
@@ -173,6 +178,10 @@ def build(config: Settings) -> Services:
         llms=all_llms,
         calls=calls,
         usage=usage,
+        models=catalogue,
+        model_admin=ModelAdminService(
+            sessions, catalogue, all_llms, provider_keys, frozenset(HOSTED_EMBEDDERS)
+        ),
         rerankers=all_rerankers,
         stopping=stopping,
     )

@@ -10,8 +10,10 @@ import structlog
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, accounts, knowledge_bases
 from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.domain.models import Model
 from rag_app.domain.rag_config import RagConfig
 from rag_app.errors import InvalidInput
+from rag_app.services.models import ModelCatalogue
 from rag_app.services.rag_configs import changed_config, preset
 from rag_app.services.text import clean_line, clean_text
 from rag_app.storage import Storage
@@ -30,7 +32,7 @@ class Provider:
 
     name: str
     label: str
-    models: tuple[tuple[str, str], ...]
+    models: tuple[Model, ...]
     is_available: bool
     is_local: bool
 
@@ -44,6 +46,7 @@ class KnowledgeBaseService:
     llm_modules: Mapping[str, ModuleType]
     llm_keys: Mapping[str, bool]
     embedding_model: str
+    catalogue: ModelCatalogue
 
     def providers(self) -> list[Provider]:
         """All providers, those that can answer now first, the built-in one among them."""
@@ -51,7 +54,7 @@ class KnowledgeBaseService:
             Provider(
                 name=name,
                 label=module.LABEL,
-                models=tuple((model.id, model.label) for model in module.MODELS),
+                models=self.catalogue.of(name),
                 is_available=not module.NEEDS_KEY or self.llm_keys.get(name, False),
                 is_local=not module.NEEDS_KEY,
             )

@@ -72,3 +72,11 @@ async def is_administrator(session: AsyncSession, *, user_id: int) -> bool:
         params={"user_id": user_id},
     )
     return found.first() is not None
+
+
+async def stored_dimensions(session: AsyncSession, *, name: str) -> int | None:
+    """How many numbers the database stores for an embedding model, None for one it has no room for yet."""
+    found = await run(
+        session, sa.text("SELECT dimensions FROM embedding_models WHERE name = :name"), params={"name": name}
+    )
+    return found.scalar_one_or_none()
