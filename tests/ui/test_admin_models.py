@@ -127,6 +127,8 @@ async def test_a_change_is_shown_and_can_be_undone(page):
         pytest.param({"above_tokens": "9"}, "tier_input", id="a tier without a price"),
         pytest.param({"tier_input": "9"}, "above_tokens", id="a tier without a threshold"),
         pytest.param({"id": ""}, "id", id="no name"),
+        pytest.param({"context_tokens": ""}, "context_tokens", id="no context"),
+        pytest.param({"max_output_tokens": ""}, "max_output_tokens", id="no output"),
         pytest.param({"context_tokens": "5"}, "other", id="writes more than it reads"),
     ],
 )

@@ -203,12 +203,19 @@ def _form_dialog() -> rx.Component:
 
 def _identity() -> rx.Component:
     return rx.el.div(
-        _line("id", "Model, as the provider calls it", AdminModelsState.errors.id, AdminModelsState.form.id),
+        _line(
+            "id",
+            "Model, as the provider calls it",
+            AdminModelsState.errors.id,
+            AdminModelsState.form.id,
+            required=True,
+        ),
         select(
             name="kind",
             id="model-kind",
             label="What it is for",
             options=[("chat", "Answers"), ("embedding", "Search by meaning")],
+            required=True,
             value=AdminModelsState.kind,
             on_change=AdminModelsState.choose_kind,
             error=AdminModelsState.errors.kind,
@@ -226,6 +233,7 @@ def _capabilities() -> rx.Component:
             errors.context_tokens,
             form.context_tokens,
             number=True,
+            required=True,
         ),
         rx.cond(
             AdminModelsState.kind == "chat",
@@ -236,6 +244,7 @@ def _capabilities() -> rx.Component:
                     errors.max_output_tokens,
                     form.max_output_tokens,
                     number=True,
+                    required=True,
                 ),
                 switch(
                     name="takes_temperature",
@@ -245,7 +254,14 @@ def _capabilities() -> rx.Component:
                 ),
                 class_name="flex flex-col gap-5",
             ),
-            _line("dimensions", "Numbers of a vector", errors.dimensions, form.dimensions, number=True),
+            _line(
+                "dimensions",
+                "Numbers of a vector",
+                errors.dimensions,
+                form.dimensions,
+                number=True,
+                required=True,
+            ),
         ),
         class_name="flex flex-col gap-5",
     )
@@ -256,7 +272,8 @@ def _prices() -> rx.Component:
     return rx.el.fieldset(
         rx.el.legend("Price of a million tokens, in US dollars", class_name="mb-2 font-medium"),
         rx.el.p(
-            "Leave it empty if you do not know: the cost is then shown as unknown.",
+            "Empty means that the cost is shown as unknown. “Read again” is for what a provider still "
+            "knows from an earlier call.",
             class_name="field-hint mb-3",
         ),
         rx.el.div(
@@ -268,7 +285,7 @@ def _prices() -> rx.Component:
                     _line("output", "Written", errors.output, form.output, decimal=True),
                 ),
             ),
-            class_name="grid gap-4 sm:grid-cols-3",
+            class_name="grid items-end gap-4 sm:grid-cols-3",
         ),
     )
 
@@ -295,7 +312,7 @@ def _long_prompts() -> rx.Component:
                     decimal=True,
                 ),
                 _line("tier_output", "Written", errors.tier_output, form.tier_output, decimal=True),
-                class_name="grid gap-4 sm:grid-cols-3",
+                class_name="grid items-end gap-4 sm:grid-cols-3",
             ),
             class_name="flex flex-col gap-5 pt-4",
         ),
@@ -304,7 +321,14 @@ def _long_prompts() -> rx.Component:
 
 
 def _line(
-    name: str, label: str, error: Text, value: Text, *, number: bool = False, decimal: bool = False
+    name: str,
+    label: str,
+    error: Text,
+    value: Text,
+    *,
+    number: bool = False,
+    decimal: bool = False,
+    required: bool = False,
 ) -> rx.Component:
     mode = "decimal" if decimal else "numeric" if number else "text"
     return text_input(
@@ -315,6 +339,7 @@ def _line(
         default_value=value,
         error=error,
         input_mode=mode,
+        required=required,
     )
 
 

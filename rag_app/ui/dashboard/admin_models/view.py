@@ -137,12 +137,12 @@ def values_in(form: object, *, provider: str, kind: str, takes_temperature: bool
         "label": as_text(form, "label").strip(),
         "kind": kind,
         "takes_temperature": takes_temperature,
-        "context_tokens": _number(form, "context_tokens"),
+        "context_tokens": _number(form, "context_tokens", is_required=True),
     }
     values |= (
-        {"max_output_tokens": _number(form, "max_output_tokens")}
+        {"max_output_tokens": _number(form, "max_output_tokens", is_required=True)}
         if kind == "chat"
-        else {"dimensions": _number(form, "dimensions")}
+        else {"dimensions": _number(form, "dimensions", is_required=True)}
     )
     return values | {"prices": _prices(form)}
 
@@ -240,9 +240,9 @@ def _dollars(form: object, name: str) -> Decimal | None:
     return amount
 
 
-def _number(form: object, name: str) -> int | None:
+def _number(form: object, name: str, *, is_required: bool = False) -> int | None:
     text = as_text(form, name).strip().replace(",", "").replace("_", "")
-    if not text:
+    if not text and not is_required:
         return None
     if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise InvalidInput("Please enter a whole number.", field=name)
