@@ -244,7 +244,7 @@ def searching(place: Installation, sessions: Any, world: World) -> RetrievalServ
     embedders = Embedders(lambda _: GivenVectors.of(world))  # ty: ignore[invalid-argument-type]
     its = place.services.retrieval
     return RetrievalService(
-        sessions, embedders, its.questions, its.rerankers, CandidateFinder(sessions, embedders), its.faq
+        sessions, embedders, its.questions, its.rerankers, CandidateFinder(sessions), its.faq
     )
 
 

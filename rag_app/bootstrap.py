@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -18,16 +18,19 @@ from rag_app.db.engine import create_engine, create_sessions
 from rag_app.db.queue import create_queue
 from rag_app.domain.embedding_models import EmbeddingChoice
 from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.domain.models import Model
 from rag_app.domain.private_hosts import parse_private_hosts
 from rag_app.errors import PermanentError
 from rag_app.net.guard import Guard
 from rag_app.net.transport import GuardedTransport
 from rag_app.rag import embedders, llms, rerankers
 from rag_app.rag.embedders import hub_onnx
+from rag_app.rag.embedders._hosted import HostedEmbedder
 from rag_app.rag.embedders.contract import Embedder
 from rag_app.rag.embedders.hub_onnx import HubEmbedderModel
 from rag_app.rag.llms.contract import LLM, LLMSettings
 from rag_app.rag.model_hub import HubModel
+from rag_app.rag.model_table import model_table
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import find_tessdata, remove_leftovers
 from rag_app.rag.rerankers.contract import Reranker, RerankerParts
@@ -36,7 +39,7 @@ from rag_app.services.candidates import CandidateFinder
 from rag_app.services.chat import ChatService
 from rag_app.services.conversations import ConversationService
 from rag_app.services.documents import DocumentService
-from rag_app.services.embedders import Embedders
+from rag_app.services.embedders import Embedders, HostedEmbedders, is_hosted
 from rag_app.services.embedding_switches import EmbeddingSwitchService
 from rag_app.services.faq import FaqService
 from rag_app.services.faq_matching import FaqMatcher
@@ -47,6 +50,7 @@ from rag_app.services.ingestion import IngestionService
 from rag_app.services.knowledge_bases import KnowledgeBaseService
 from rag_app.services.llms import LLMs
 from rag_app.services.maintenance import MaintenanceService
+from rag_app.services.model_admin import ModelAdminService
 from rag_app.services.model_calls import ModelCalls
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.passwords import Passwords
@@ -62,6 +66,8 @@ from rag_app.services.usage import UsageService
 from rag_app.services.usage_reports import UsageReportService
 from rag_app.settings import Settings, settings
 from rag_app.storage import Storage
+
+HOSTED_EMBEDDERS = ("openai", "gemini")
 
 
 @dataclass(frozen=True)
@@ -92,12 +98,15 @@ class Services:
     usage_reports: UsageReportService
     provider_keys: ProviderKeyService
     provider_checks: ProviderCheckService
+    models: ModelCatalogue
+    model_admin: ModelAdminService
     rerankers: Rerankers
     stopping: Stopping
 
     async def close(self) -> None:
         """Give back connections."""
         await self.llms.close()
+        await self.retrieval.embedders.close()
         await self.rerankers.close()
         await self.engine.dispose()
 
@@ -115,13 +124,11 @@ def build(config: Settings) -> Services:
     jobs_queue = create_queue(config.database_url)
     storage = Storage(config.rag_data_dir / "files")
     limits = RateLimits()
-    all_embedders = Embedders(partial(_make_embedder, config))
     modules: dict[str, ModuleType] = {name: registry.load(llms, name) for name in registry.names(llms)}
     installed = _installed_keys(config, modules)
     guard = Guard(parse_private_hosts(config.rag_allowed_private_hosts), needs_https=True)
-    all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules, guard))
     usage = UsageService(sessions)
-    catalogue = ModelCatalogue(modules)
+    catalogue = ModelCatalogue(sessions, model_table())
     keys = ProviderKeyService(
         sessions,
         modules,
@@ -130,6 +137,13 @@ def build(config: Settings) -> Services:
         guard,
         {name: _base_url(config, name) for name in modules},
     )
+    hosted = {name: registry.load(embedders, name) for name in HOSTED_EMBEDDERS}
+    local_embedders = Embedders(partial(_make_embedder, config))
+    make_hosted = partial(_make_hosted_embedder, config, guard, hosted, local_embedders)
+    all_embedders = replace(
+        local_embedders, hosted=HostedEmbedders(hosted, keys, catalogue, usage, make_hosted)
+    )
+    all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules, guard))
     calls = ModelCalls(all_llms, keys, catalogue, usage)
     questions = QuestionService(calls)
     all_rerankers = Rerankers(
@@ -141,7 +155,7 @@ def build(config: Settings) -> Services:
         all_embedders,
         questions,
         all_rerankers,
-        CandidateFinder(sessions, all_embedders),
+        CandidateFinder(sessions),
         FaqMatcher(sessions, partial(all_embedders.get, config.rag_local_embedder)),
     )
     parse_limits = ParseLimits(
@@ -162,7 +176,7 @@ def build(config: Settings) -> Services:
             registration_open=config.rag_registration_open,
         ),
         knowledge_bases=KnowledgeBaseService(
-            sessions, storage, modules, keys, config.rag_local_embedder, all_rerankers
+            sessions, storage, modules, keys, config.rag_local_embedder, all_rerankers, catalogue
         ),
         documents=DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes),
         ingestion=IngestionService(
@@ -199,6 +213,8 @@ def build(config: Settings) -> Services:
         usage_reports=UsageReportService(sessions),
         provider_keys=keys,
         provider_checks=ProviderCheckService(sessions, keys, all_llms, catalogue, usage, limits),
+        models=catalogue,
+        model_admin=ModelAdminService(sessions, catalogue, all_llms, keys, frozenset(HOSTED_EMBEDDERS)),
         rerankers=all_rerankers,
         stopping=stopping,
     )
@@ -248,7 +264,8 @@ def hub_embedder(config: Settings) -> HubEmbedderModel | None:
 
 
 def _embedding_choices(config: Settings) -> tuple[EmbeddingChoice, ...]:
-    modules = [registry.load(embedders, name) for name in registry.names(embedders) if name != hub_onnx.NAME]
+    names = [name for name in registry.names(embedders) if name not in {hub_onnx.NAME, *HOSTED_EMBEDDERS}]
+    modules = [registry.load(embedders, name) for name in names]
     built_in = [EmbeddingChoice(module.NAME, module.LABEL, module.DIMENSIONS) for module in modules]
     hub = hub_embedder(config)
     return (*built_in, *([EmbeddingChoice(hub.name, hub.label, hub.dimensions)] if hub else []))
@@ -268,6 +285,20 @@ def _make_embedder(config: Settings, name: str) -> Embedder:
             "Its owner can choose another one in the settings."
         )
     return hub_onnx.build(hub, **here)
+
+
+def _make_hosted_embedder(
+    config: Settings,
+    guard: Guard,
+    modules: dict[str, ModuleType],
+    local: Embedders,
+    access: ProviderAccess,
+    model: Model,
+) -> HostedEmbedder:
+    # No provider's tokenizer works without the network: texts are cut as the built-in model cuts them.
+    offsets = local.get(config.rag_local_embedder).token_offsets
+    options = _llm_settings(config, guard, access)
+    return modules[access.provider].build(options, model=model, offsets=offsets)
 
 
 def _llm_settings(config: Settings, guard: Guard, access: ProviderAccess) -> LLMSettings:
@@ -321,7 +352,7 @@ def _make_reranker(
     judges = name == "llm_judge" and kb.llm_provider != LOCAL
     return module.build(
         RerankerParts(
-            embedder=all_embedders.get(kb.embedding_model),
+            embedder=None if is_hosted(kb.embedding_model) else all_embedders.get(kb.embedding_model),
             llm=calls.bound(kb, "judge") if judges else None,
             llm_model=kb.llm_model,
             url=config.rag_rerank_url,

@@ -13,6 +13,7 @@ DOCUMENT = "/knowledge/document/[doc]"
 USAGE = "/usage"
 SETTINGS = "/settings"
 PROVIDERS = f"{SETTINGS}?tab=providers"
+ADMIN_MODELS = "/admin/models"
 CHAT = "/chat"  # /chat/7: an owner tries knowledge base 7
 SHARED_CHAT = "/s"  # /s/<slug>: anyone with the link
 
