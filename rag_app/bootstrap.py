@@ -27,6 +27,7 @@ from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import find_tessdata, remove_leftovers
 from rag_app.rag.rerankers.contract import Reranker, RerankerParts
 from rag_app.services.accounts import AccountService
+from rag_app.services.admin import AdminService
 from rag_app.services.candidates import CandidateFinder
 from rag_app.services.chat import ChatService
 from rag_app.services.conversations import ConversationService
@@ -38,6 +39,7 @@ from rag_app.services.idempotency import IdempotencyService
 from rag_app.services.indexes import IndexService
 from rag_app.services.ingestion import IngestionService
 from rag_app.services.knowledge_bases import KnowledgeBaseService
+from rag_app.services.limits import LimitService
 from rag_app.services.llms import LLMs
 from rag_app.services.maintenance import MaintenanceService
 from rag_app.services.model_calls import ModelCalls
@@ -61,6 +63,7 @@ class Services:
 
     settings: Settings
     accounts: AccountService
+    admin: AdminService
     knowledge_bases: KnowledgeBaseService
     documents: DocumentService
     ingestion: IngestionService
@@ -74,6 +77,7 @@ class Services:
     indexes: IndexService
     maintenance: MaintenanceService
     limits: RateLimits
+    quotas: LimitService
     jobs_queue: procrastinate.App
     engine: AsyncEngine
     llms: LLMs
@@ -106,9 +110,10 @@ def build(config: Settings) -> Services:
     modules: dict[str, ModuleType] = {name: registry.load(llms, name) for name in registry.names(llms)}
     keys = {name: _llm_key(config, name) is not None for name in modules if modules[name].NEEDS_KEY}
     all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules))
-    usage = UsageService(sessions)
+    quotas = LimitService(sessions)
+    usage = UsageService(sessions, quotas)
     calls = ModelCalls(
-        all_llms, ProviderKeyService(_installed_keys(config, modules)), ModelCatalogue(modules), usage
+        all_llms, ProviderKeyService(_installed_keys(config, modules)), ModelCatalogue(modules), usage, quotas
     )
     questions = QuestionService(calls)
     all_rerankers = Rerankers(
@@ -129,9 +134,15 @@ def build(config: Settings) -> Services:
             limits,
             browser_hours=config.rag_sign_in_hours,
             registration_open=config.rag_registration_open,
+            new_account_tier=config.rag_new_account_tier,
         ),
-        knowledge_bases=KnowledgeBaseService(sessions, storage, modules, keys, config.rag_local_embedder),
-        documents=DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes),
+        admin=AdminService(sessions, quotas),
+        knowledge_bases=KnowledgeBaseService(
+            sessions, storage, modules, keys, config.rag_local_embedder, quotas
+        ),
+        documents=DocumentService(
+            sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas
+        ),
         ingestion=IngestionService(
             sessions,
             storage,
@@ -143,9 +154,10 @@ def build(config: Settings) -> Services:
                 wall_s=config.rag_parse_timeout_s,
             ),
             find_tessdata,
+            quotas,
         ),
         retrieval=retrieval,
-        chat=ChatService(sessions, retrieval, questions, calls, stopping, limits),
+        chat=ChatService(sessions, retrieval, questions, calls, stopping, limits, quotas),
         conversations=ConversationService(sessions),
         sharing=SharingService(sessions, config.base_url),
         health=HealthService(sessions, config.rag_data_dir, keys),
@@ -159,6 +171,7 @@ def build(config: Settings) -> Services:
         indexes=IndexService(sessions),
         maintenance=MaintenanceService(sessions, storage, remove_leftovers),
         limits=limits,
+        quotas=quotas,
         jobs_queue=jobs_queue,
         engine=engine,
         llms=all_llms,

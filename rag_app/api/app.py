@@ -18,6 +18,7 @@ from rag_app.api.routes import (
     embedding_models,
     health,
     knowledge_bases,
+    limits,
     rag_configs,
     shared,
 )
@@ -53,6 +54,7 @@ def create_api() -> FastAPI:
         documents,
         chat,
         shared,
+        limits,
     ):
         api.include_router(module.router)
     return api

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
@@ -10,8 +11,10 @@ import structlog
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, accounts, knowledge_bases
 from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.domain.limits import KNOWLEDGE_BASES
 from rag_app.domain.rag_config import RagConfig
 from rag_app.errors import InvalidInput
+from rag_app.services.limits import LimitService
 from rag_app.services.rag_configs import changed_config, preset
 from rag_app.services.text import clean_line, clean_text
 from rag_app.storage import Storage
@@ -21,6 +24,7 @@ log = structlog.get_logger()
 MAX_NAME = 120
 MAX_DESCRIPTION = 2000
 MAX_SYSTEM_PROMPT = 8000
+MAX_BUDGET_USD = 1_000_000
 RANGES = {"temperature": (0, 2), "max_tokens": (16, 32_000)}  # as the database has them
 
 
@@ -44,6 +48,7 @@ class KnowledgeBaseService:
     llm_modules: Mapping[str, ModuleType]
     llm_keys: Mapping[str, bool]
     embedding_model: str
+    quotas: LimitService
 
     def providers(self) -> list[Provider]:
         """All providers, those that can answer now first, the built-in one among them."""
@@ -74,6 +79,7 @@ class KnowledgeBaseService:
 
         Raises:
             InvalidInput: a value cannot be used; `field` says which.
+            PlanFull: the owner's plan allows no more.
         """
         provider, model = self._check_model(llm_provider, llm_model)
         columns = {
@@ -89,6 +95,7 @@ class KnowledgeBaseService:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             await accounts.write_audit(session, user_id=owner_id, kb_id=kb_id, action="kb_created")
             created = await knowledge_bases.get(session, scope)
+            await self.quotas.keep_within(session, KNOWLEDGE_BASES, owner_id=owner_id)
         log.info("kb_created", kb_id=kb_id, owner_id=owner_id, llm_provider=provider)
         return created
 
@@ -108,7 +115,7 @@ class KnowledgeBaseService:
             )
 
     async def update(self, kb_id: int, *, owner_id: int, changes: Mapping[str, Any]) -> KnowledgeBase:
-        """Change name, description, provider, model, prompt, temperature, max_tokens or is_active.
+        """Change name, description, provider, model, prompt, temperature, max_tokens, budget or is_active.
 
         Raises:
             NotFound: it is not this owner's.
@@ -208,6 +215,8 @@ class KnowledgeBaseService:
                 if not least <= changes[name] <= most:
                     raise InvalidInput(f"Please choose a number from {least} to {most:,}.", field=name)
                 columns[name] = changes[name]
+        if "monthly_budget_usd" in changes:
+            columns["monthly_budget_usd"] = _check_budget(changes["monthly_budget_usd"])
         if changes.get("is_active") is not None:
             columns["is_active"] = changes["is_active"]
         return columns
@@ -234,6 +243,17 @@ def _check_name(name: str) -> str:
     if len(cleaned) > MAX_NAME:
         raise InvalidInput(f"Please use at most {MAX_NAME} characters.", field="name")
     return cleaned
+
+
+def _check_budget(amount: float | Decimal | None) -> Decimal | None:
+    """US dollars and cents; None for no budget."""
+    if amount is None:
+        return None
+    if not 0 <= amount <= MAX_BUDGET_USD:  # false for "nan" as well
+        raise InvalidInput(
+            f"Please enter an amount from 0 to {MAX_BUDGET_USD:,} dollars.", field="monthly_budget_usd"
+        )
+    return Decimal(str(amount)).quantize(Decimal("0.01"))
 
 
 def _check_length(field: str, text: str, max_characters: int) -> str:

@@ -17,6 +17,7 @@ from rag_app.domain.models import ModelChoice
 from rag_app.domain.usage import CallContext, CallKind, ProviderCall
 from rag_app.errors import RagAppError
 from rag_app.rag.llms.contract import LLM
+from rag_app.services.limits import LimitService
 from rag_app.services.llms import LLMs
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
@@ -78,6 +79,15 @@ class ModelCalls:
     keys: ProviderKeyService
     catalogue: ModelCatalogue
     usage: UsageService
+    quotas: LimitService
+
+    async def check(self, kb: KnowledgeBase) -> None:
+        """Refuse at once what `stream` would refuse for a limit. Raises LimitReached, PermanentError."""
+        access = await self.keys.access(
+            kb.llm_provider, self.llms.label(kb.llm_provider), owner_id=kb.owner_id
+        )
+        context = CallContext(kb.owner_id, "chat", kb.id)
+        await self.quotas.check_call(context, kb.llm_provider, access.source)
 
     async def stream(
         self,
@@ -105,6 +115,7 @@ class ModelCalls:
         access = await self.keys.access(
             choice.provider, self.llms.label(choice.provider), owner_id=context.owner_id
         )
+        await self.quotas.check_call(context, choice.provider, access.source)
         progress = _Progress()
         try:
             events = self.llms.get(access).stream(prompt, model=choice.model)

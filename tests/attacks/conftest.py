@@ -48,6 +48,8 @@ class Estate:
     visit_question_id: int
     visit_message_id: int
     visitor_token: str
+    owner_id: int
+    tier: str = "free"
 
 
 class ObedientLLM:
@@ -120,6 +122,7 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             visit_question_id=visited.json()["messages"][0]["id"],
             visit_message_id=said.json()["id"],
             visitor_token=visit["visitor_token"],
+            owner_id=owner.user["id"],
         )
 
     return furnish
