@@ -19,6 +19,9 @@ from rag_app.settings import settings
 from rag_app.ui import routes
 from rag_app.ui.app import create_app
 from rag_app.ui.build import ROOT
+from rag_app.ui.dashboard.admin import page as admin
+from rag_app.ui.dashboard.admin.accounts_state import AccountsState
+from rag_app.ui.dashboard.admin.plans_state import PlansState
 from rag_app.ui.dashboard.conversations import page as conversations
 from rag_app.ui.dashboard.conversations import reader
 from rag_app.ui.dashboard.conversations.state import ConversationsState, ConversationState
@@ -35,6 +38,7 @@ from rag_app.ui.dashboard.semantic_search import page as semantic_search
 from rag_app.ui.dashboard.semantic_search.state import SearchState
 from rag_app.ui.dashboard.settings import page as settings_tab
 from rag_app.ui.dashboard.settings.embedding_state import EmbeddingState
+from rag_app.ui.dashboard.settings.plan_state import PlanState
 from rag_app.ui.dashboard.settings.retrieval_state import RetrievalSettingsState
 from rag_app.ui.dashboard.settings.state import SettingsState
 from rag_app.ui.landing import page as landing
@@ -83,7 +87,7 @@ app.add_page(
     settings_tab.settings_page,
     route=routes.SETTINGS,
     title=settings_tab.TITLE,
-    on_load=[*OPEN, SettingsState.load, RetrievalSettingsState.load, EmbeddingState.load],
+    on_load=[*OPEN, SettingsState.load, RetrievalSettingsState.load, EmbeddingState.load, PlanState.load],
 )
 app.add_page(
     shared_chat.shared_chat_page,
@@ -115,6 +119,12 @@ app.add_page(
     route=routes.SEARCH,
     title=semantic_search.TITLE,
     on_load=[*OPEN, SearchState.load],
+)
+app.add_page(
+    admin.admin_page,
+    route=routes.ADMIN,
+    title=admin.TITLE,
+    on_load=[*OPEN, AccountsState.load, PlansState.load],
 )
 app.add_page(
     not_found_page,

@@ -182,7 +182,7 @@ class Budget:
     @property
     def is_close(self) -> bool:
         """Whether its owner should know before it is reached."""
-        return self.most is not None and self.spent >= self.most * Decimal(str(WARN_FROM))
+        return bool(self.most) and self.spent >= (self.most or 0) * Decimal(str(WARN_FROM))
 
 
 @dataclass(frozen=True)

@@ -105,6 +105,12 @@ class ModelCalls:
             async for event in events:
                 yield event
 
+    def is_priced(self, kb: KnowledgeBase) -> bool:
+        """Whether it is known what calls of a knowledge base's model cost."""
+        if kb.llm_provider == "local":
+            return True
+        return bool(self.catalogue.find(kb.llm_provider, kb.llm_model).prices)
+
     def bound(self, kb: KnowledgeBase, kind: CallKind) -> LLM:
         """A knowledge base's model as an `LLM`, for who needs one and knows nothing of knowledge bases."""
         return _BoundLLM(self.llms.models(kb.llm_provider), self, kb, kind)

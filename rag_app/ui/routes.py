@@ -10,6 +10,7 @@ SEARCH = "/search"
 KNOWLEDGE_BASE = "/knowledge"
 DOCUMENT = "/knowledge/document/[doc]"
 SETTINGS = "/settings"
+ADMIN = "/admin"  # accounts and plans, for who runs the installation
 CHAT = "/chat"  # /chat/7: an owner tries knowledge base 7
 SHARED_CHAT = "/s"  # /s/<slug>: anyone with the link
 
