@@ -5,6 +5,7 @@ import reflex as rx
 from rag_app.domain.limits import LIMITS
 from rag_app.ui.components import (
     badge,
+    banner,
     button,
     cell,
     dialog,
@@ -69,7 +70,9 @@ def _row(account: AccountView) -> rx.Component:
         cell(
             rx.el.div(
                 rx.el.div(account.name, class_name="font-medium [overflow-wrap:anywhere]"),
-                rx.el.div(account.email, class_name="text-sm text-muted [overflow-wrap:anywhere]"),
+                rx.el.div(
+                    account.email, class_name="text-sm font-normal text-muted [overflow-wrap:anywhere]"
+                ),
                 rx.el.div(
                     rx.cond(account.is_admin, badge("Administrator", tone="accent", icon="shield")),
                     rx.cond(account.is_active, rx.fragment(), badge("Switched off", tone="danger")),
@@ -134,6 +137,7 @@ def _edit_dialog() -> rx.Component:
                 ),
                 rx.el.div(*(_field(name) for name in LIMITS), class_name="grid gap-4 sm:grid-cols-2"),
             ),
+            rx.cond(AccountsState.problem != "", banner(AccountsState.problem, tone="danger")),
             dialog_actions(
                 button("Cancel", variant="secondary", on_click=AccountsState.close),
                 button("Save", type="submit", loading=AccountsState.is_saving),

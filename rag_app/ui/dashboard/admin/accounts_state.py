@@ -24,6 +24,7 @@ from rag_app.ui.dashboard.admin.view import (
 from rag_app.ui.feedback import notify
 
 PAGE = 25
+LOOK = "Please look at the marked fields above."
 TABS = ("accounts", "plans")
 
 
@@ -44,6 +45,7 @@ class AccountsState(rx.State):
     values: dict[str, str] = no_problems()
     of_plan: dict[str, str] = no_problems()  # what holds where a field is left empty
     errors: dict[str, str] = no_problems()
+    problem: str = ""
     is_saving: bool = False
 
     switching_id: int = 0
@@ -101,6 +103,7 @@ class AccountsState(rx.State):
         self._before = dict(owner.overrides)
         self.editing_id, self.editing_name = owner.id, owner.name or owner.email
         self.values, self.errors = typed_overrides(owner.overrides), no_problems()
+        self.problem = ""
         _choose(self, owner.tier)
 
     @rx.event
@@ -120,7 +123,7 @@ class AccountsState(rx.State):
         if not self.editing_id or self.is_saving:
             return
         admin_id = await current_owner(self)
-        self.is_saving, self.errors = True, no_problems()
+        self.is_saving, self.errors, self.problem = True, no_problems(), ""
         yield
         try:
             wanted = {"tier": self.chosen_plan, "overrides": overrides_in(form, self._before)}
@@ -128,7 +131,7 @@ class AccountsState(rx.State):
         except InvalidInput as error:
             if not error.problems:
                 raise
-            self.errors = problems_of(error)
+            self.errors, self.problem = problems_of(error), LOOK
             return
         finally:
             self.is_saving = False

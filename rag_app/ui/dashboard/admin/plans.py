@@ -3,7 +3,7 @@
 import reflex as rx
 
 from rag_app.domain.limits import LIMITS
-from rag_app.ui.components import button, card, dialog, dialog_actions, field
+from rag_app.ui.components import banner, button, card, dialog, dialog_actions, field
 from rag_app.ui.dashboard.admin.plans_state import PlansState
 from rag_app.ui.dashboard.admin.view import PlanView, field_label
 
@@ -61,6 +61,7 @@ def _form() -> rx.Component:
     return rx.el.form(
         rx.el.p("An empty field means no limit.", class_name="text-sm text-muted"),
         rx.el.div(*(_field(name) for name in LIMITS), class_name="grid gap-4 sm:grid-cols-2"),
+        rx.cond(PlansState.problem != "", banner(PlansState.problem, tone="danger")),
         dialog_actions(
             button("Cancel", variant="secondary", on_click=PlansState.close),
             button("Go on", type="submit"),

@@ -11,6 +11,7 @@ from rag_app.bootstrap import services
 from rag_app.domain.limits import check_limits
 from rag_app.errors import InvalidInput, NotFound, NotSignedIn
 from rag_app.ui.auth import current_owner
+from rag_app.ui.dashboard.admin.accounts_state import LOOK
 from rag_app.ui.dashboard.admin.view import (
     PlanView,
     changes_between,
@@ -34,6 +35,7 @@ class PlansState(rx.State):
     accounts: str = ""
     values: dict[str, str] = no_problems()
     errors: dict[str, str] = no_problems()
+    problem: str = ""
     changes: list[str] = []  # asked about
     is_asking: bool = False
     is_saving: bool = False
@@ -57,7 +59,7 @@ class PlansState(rx.State):
         self.editing, self.label = tier.name, tier.label
         self.accounts = counted(tier.n_owners, "account")
         self._before, self._wanted = dict(tier.limits), {}
-        self.values, self.errors = values_of(tier.limits), no_problems()
+        self.values, self.errors, self.problem = values_of(tier.limits), no_problems(), ""
         self.changes, self.is_asking = [], False
 
     @rx.event
@@ -78,11 +80,11 @@ class PlansState(rx.State):
         if not self.editing:
             return None
         await services().admin.check(admin_id)
-        self.errors = no_problems()
+        self.errors, self.problem = no_problems(), ""
         try:
             self._wanted = check_limits(limits_in(form, self._before))
         except InvalidInput as error:
-            self.errors = problems_of(error)
+            self.errors, self.problem = problems_of(error), LOOK
             return None
         self.changes = changes_between(self._before, self._wanted)
         if not self.changes:

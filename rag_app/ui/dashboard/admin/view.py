@@ -50,6 +50,7 @@ def account_view(owner: OwnerUsage, *, now: datetime | None = None) -> AccountVi
         counted(owner.n_documents, "document"),
         size(owner.storage_bytes),
     ]
+    usage = [counted(owner.n_messages, "question"), counted(owner.n_tokens, "token")]
     return AccountView(
         id=owner.id,
         name=owner.name or owner.email,
@@ -58,8 +59,8 @@ def account_view(owner: OwnerUsage, *, now: datetime | None = None) -> AccountVi
         has_own_limits=bool(owner.overrides),
         is_admin=owner.role == "super_admin",
         is_active=owner.is_active,
-        contents=", ".join(contents),
-        usage=f"{counted(owner.n_messages, 'question')}, {counted(owner.n_tokens, 'token')}",
+        contents=_together(contents),
+        usage=_together(usage),
         since=ago(owner.created_at, now=now),
     )
 
@@ -137,6 +138,11 @@ def problems_of(error: InvalidInput) -> dict[str, str]:
 def no_problems() -> dict[str, str]:
     """Nothing is wrong anywhere."""
     return dict.fromkeys(LIMITS, "")
+
+
+def _together(parts: list[str]) -> str:
+    """Parts of a list, none of which is broken between its number and its noun."""
+    return ", ".join(part.replace(" ", "\u00a0") for part in parts)
 
 
 def _read(form: object, before: Limits) -> dict[str, int | None]:
