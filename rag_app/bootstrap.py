@@ -35,6 +35,7 @@ from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import find_tessdata, remove_leftovers
 from rag_app.rag.rerankers.contract import Reranker, RerankerParts
 from rag_app.services.accounts import AccountService
+from rag_app.services.admin import AdminService
 from rag_app.services.candidates import CandidateFinder
 from rag_app.services.chat import ChatService
 from rag_app.services.conversations import ConversationService
@@ -48,6 +49,7 @@ from rag_app.services.idempotency import IdempotencyService
 from rag_app.services.indexes import IndexService
 from rag_app.services.ingestion import IngestionService
 from rag_app.services.knowledge_bases import KnowledgeBaseService
+from rag_app.services.limits import LimitService
 from rag_app.services.llms import LLMs
 from rag_app.services.maintenance import MaintenanceService
 from rag_app.services.model_admin import ModelAdminService
@@ -76,6 +78,7 @@ class Services:
 
     settings: Settings
     accounts: AccountService
+    admin: AdminService
     knowledge_bases: KnowledgeBaseService
     documents: DocumentService
     ingestion: IngestionService
@@ -90,6 +93,7 @@ class Services:
     indexes: IndexService
     maintenance: MaintenanceService
     limits: RateLimits
+    quotas: LimitService
     jobs_queue: procrastinate.App
     engine: AsyncEngine
     llms: LLMs
@@ -127,7 +131,8 @@ def build(config: Settings) -> Services:
     modules: dict[str, ModuleType] = {name: registry.load(llms, name) for name in registry.names(llms)}
     installed = _installed_keys(config, modules)
     guard = Guard(parse_private_hosts(config.rag_allowed_private_hosts), needs_https=True)
-    usage = UsageService(sessions)
+    quotas = LimitService(sessions)
+    usage = UsageService(sessions, quotas)
     catalogue = ModelCatalogue(sessions, model_table())
     keys = ProviderKeyService(
         sessions,
@@ -144,7 +149,7 @@ def build(config: Settings) -> Services:
         local_embedders, hosted=HostedEmbedders(hosted, keys, catalogue, usage, make_hosted)
     )
     all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules, guard))
-    calls = ModelCalls(all_llms, keys, catalogue, usage)
+    calls = ModelCalls(all_llms, keys, catalogue, usage, quotas)
     questions = QuestionService(calls)
     all_rerankers = Rerankers(
         {name: registry.load(rerankers, name) for name in registry.names(rerankers)},
@@ -174,11 +179,22 @@ def build(config: Settings) -> Services:
             limits,
             browser_hours=config.rag_sign_in_hours,
             registration_open=config.rag_registration_open,
+            new_account_tier=config.rag_new_account_tier,
         ),
+        admin=AdminService(sessions, quotas),
         knowledge_bases=KnowledgeBaseService(
-            sessions, storage, modules, keys, config.rag_local_embedder, all_rerankers, catalogue
+            sessions,
+            storage,
+            modules,
+            keys,
+            config.rag_local_embedder,
+            all_rerankers,
+            catalogue,
+            quotas,
         ),
-        documents=DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes),
+        documents=DocumentService(
+            sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas
+        ),
         ingestion=IngestionService(
             sessions,
             storage,
@@ -186,10 +202,11 @@ def build(config: Settings) -> Services:
             all_embedders,
             parse_limits,
             find_tessdata,
+            quotas,
         ),
         faq=FaqService(sessions, storage, jobs_queue, parse_limits),
         retrieval=retrieval,
-        chat=ChatService(sessions, retrieval, questions, calls, stopping, limits),
+        chat=ChatService(sessions, retrieval, questions, calls, stopping, limits, quotas),
         conversations=ConversationService(sessions),
         sharing=SharingService(sessions, config.base_url),
         health=HealthService(
@@ -205,6 +222,7 @@ def build(config: Settings) -> Services:
         indexes=IndexService(sessions),
         maintenance=MaintenanceService(sessions, storage, remove_leftovers),
         limits=limits,
+        quotas=quotas,
         jobs_queue=jobs_queue,
         engine=engine,
         llms=all_llms,

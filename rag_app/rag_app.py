@@ -19,6 +19,9 @@ from rag_app.settings import settings
 from rag_app.ui import routes
 from rag_app.ui.app import create_app
 from rag_app.ui.build import ROOT
+from rag_app.ui.dashboard.admin import page as admin
+from rag_app.ui.dashboard.admin.accounts_state import AccountsState
+from rag_app.ui.dashboard.admin.plans_state import PlansState
 from rag_app.ui.dashboard.admin_models import page as admin_models
 from rag_app.ui.dashboard.admin_models.state import AdminModelsState
 from rag_app.ui.dashboard.conversations import page as conversations
@@ -39,6 +42,7 @@ from rag_app.ui.dashboard.semantic_search import page as semantic_search
 from rag_app.ui.dashboard.semantic_search.state import SearchState
 from rag_app.ui.dashboard.settings import page as settings_tab
 from rag_app.ui.dashboard.settings.embedding_state import EmbeddingState
+from rag_app.ui.dashboard.settings.plan_state import PlanState
 from rag_app.ui.dashboard.settings.providers_state import ProvidersState
 from rag_app.ui.dashboard.settings.retrieval_state import RetrievalSettingsState
 from rag_app.ui.dashboard.settings.state import SettingsState
@@ -97,6 +101,7 @@ app.add_page(
         RetrievalSettingsState.load,
         EmbeddingState.load,
         ProvidersState.load,
+        PlanState.load,
     ],
 )
 app.add_page(
@@ -141,6 +146,12 @@ app.add_page(
     route=routes.USAGE,
     title=usage.TITLE,
     on_load=[*OPEN, UsageState.load],
+)
+app.add_page(
+    admin.admin_page,
+    route=routes.ADMIN,
+    title=admin.TITLE,
+    on_load=[*OPEN, AccountsState.load, PlansState.load],
 )
 app.add_page(
     not_found_page,

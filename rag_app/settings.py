@@ -144,8 +144,13 @@ class Settings(BaseSettings):
     rag_registration_open: bool = Field(
         True, description="Whether strangers may register; the first account always may."
     )
+    rag_new_account_tier: Literal["free", "pro", "enterprise"] = Field(
+        "free", description="Plan of new accounts; the first account always gets `enterprise`."
+    )
     rag_requests_per_minute: int = Field(
-        10_000, ge=10, description="API requests one caller may make in a minute."
+        10_000,
+        ge=10,
+        description="API requests one address may make in a minute; an owner's plan may allow fewer.",
     )
     database_url: str | None = Field(
         None, description="Any Postgres 15+ with pgvector 0.8+; unset starts the embedded one."

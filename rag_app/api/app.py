@@ -20,6 +20,7 @@ from rag_app.api.routes import (
     faq,
     health,
     knowledge_bases,
+    limits,
     provider_keys,
     rag_configs,
     shared,
@@ -61,6 +62,7 @@ def create_api() -> FastAPI:
         chat,
         shared,
         usage,
+        limits,
     ):
         api.include_router(module.router)
     return api

@@ -150,11 +150,18 @@ class UpdateKnowledgeBaseBody(Body):
     temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
     max_tokens: int | None = Field(None, ge=16, le=32_000)
     is_active: bool | None = None
+    monthly_budget_usd: float | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        allow_inf_nan=False,
+        description="What hosted models may cost a month; null for no budget.",
+    )
 
     def changes(self) -> dict[str, Any]:
-        """What was sent; null for a description or prompt empties it, else it means no change."""
+        """What was sent; null for a description, prompt or budget empties it, else it means no change."""
         sent = self.model_dump(exclude_unset=True)
-        emptied = {"description": "", "system_prompt": ""}
+        emptied = {"description": "", "system_prompt": "", "monthly_budget_usd": None}
         return {
             name: emptied[name] if value is None and name in emptied else value
             for name, value in sent.items()
@@ -175,6 +182,7 @@ class KnowledgeBaseOut(BaseModel):
     is_public: bool
     share_url: str | None
     is_active: bool
+    monthly_budget_usd: float | None
     n_documents: int
     n_ready: int
     n_failed: int

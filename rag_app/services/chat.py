@@ -40,11 +40,12 @@ from rag_app.domain.conversations import (
 from rag_app.domain.faq import CuratedAnswer
 from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase
 from rag_app.domain.retrieval import Passage
-from rag_app.errors import Conflict, InvalidInput, NotFound, RagAppError
+from rag_app.errors import Conflict, InvalidInput, LimitReached, NotFound, PermanentError, RagAppError
 from rag_app.rag.citations import CitationStream, citations
 from rag_app.rag.grounding import ground
 from rag_app.rag.prompts import build_prompt
 from rag_app.services.askers import Asker, admit
+from rag_app.services.limits import LimitService, told_to_visitors
 from rag_app.services.model_calls import ModelCalls
 from rag_app.services.outages import as_outage
 from rag_app.services.questions import QuestionService
@@ -89,6 +90,7 @@ class ChatService:
     calls: ModelCalls
     stopping: Stopping
     limits: RateLimits
+    quotas: LimitService
 
     async def answer(
         self, question: str, *, conversation_id: int, asker: Asker
@@ -101,7 +103,7 @@ class ChatService:
             NotFound: the conversation is not this asker's.
             InvalidInput: no question, or one that is too long.
             Conflict: the conversation is closed.
-            LimitReached: too many questions within a minute.
+            LimitReached: too many questions within a minute, or more than the plan allows.
         """
         question = check_question(question)
         scope, asker, kb, history = await self._open(conversation_id, asker)
@@ -179,6 +181,7 @@ class ChatService:
         *,
         instead_of: int | None = None,
     ) -> AsyncGenerator[AnswerEvent]:
+        await self._check_model(kb, asker)
         async with self.sessions.begin() as session:  # the old question goes only when the new one is kept
             await access.hold(session, scope)
             if instead_of is not None:
@@ -188,11 +191,21 @@ class ChatService:
             asked = await conversations.add_message(
                 session, scope, conversation_id=conversation_id, sender="user", content=question
             )
+            await self.quotas.take_message(session, scope, conversation_id=conversation_id)
         yield Asked(asked.id)
         events = self._answer(question, scope, kb, history, conversation_id)
         async with aclosing(events):
             async for event in events:
                 yield told_to(asker, event)
+
+    async def _check_model(self, kb: KnowledgeBase, asker: Asker) -> None:
+        """Refuse a question whose answer may not be paid for, before it is kept. Raises LimitReached."""
+        try:
+            await self.calls.check(kb)
+        except LimitReached as error:
+            raise error if asker.is_owner else told_to_visitors(error) from error
+        except PermanentError:
+            return  # the answer says what is missing
 
     async def _answer(
         self,

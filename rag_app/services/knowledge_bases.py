@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
@@ -10,9 +11,11 @@ import structlog
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, accounts, knowledge_bases
 from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.domain.limits import KNOWLEDGE_BASES
 from rag_app.domain.models import Model
 from rag_app.domain.rag_config import RagConfig
 from rag_app.errors import InvalidInput
+from rag_app.services.limits import LimitService
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.provider_keys import ProviderKeyService
 from rag_app.services.rag_configs import RECOMMENDED, changed_config, preset
@@ -25,6 +28,7 @@ log = structlog.get_logger()
 MAX_NAME = 120
 MAX_DESCRIPTION = 2000
 MAX_SYSTEM_PROMPT = 8000
+MAX_BUDGET_USD = 1_000_000
 RANGES = {"temperature": (0, 2), "max_tokens": (16, 32_000)}  # as the database has them
 
 
@@ -50,6 +54,7 @@ class KnowledgeBaseService:
     embedding_model: str
     rerankers: Rerankers
     catalogue: ModelCatalogue
+    quotas: LimitService
 
     async def providers(self, *, owner_id: int) -> list[Provider]:
         """All providers, those that can answer this owner now first, the built-in one among them."""
@@ -81,6 +86,7 @@ class KnowledgeBaseService:
 
         Raises:
             InvalidInput: a value cannot be used; `field` says which.
+            PlanFull: the owner's plan allows no more.
         """
         if llm_provider is None:
             llm_provider = (await self.providers(owner_id=owner_id))[0].name
@@ -98,6 +104,7 @@ class KnowledgeBaseService:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             await accounts.write_audit(session, user_id=owner_id, kb_id=kb_id, action="kb_created")
             created = await knowledge_bases.get(session, scope)
+            await self.quotas.keep_within(session, KNOWLEDGE_BASES, owner_id=owner_id)
         log.info("kb_created", kb_id=kb_id, owner_id=owner_id, llm_provider=provider)
         return created
 
@@ -117,7 +124,7 @@ class KnowledgeBaseService:
             )
 
     async def update(self, kb_id: int, *, owner_id: int, changes: Mapping[str, Any]) -> KnowledgeBase:
-        """Change name, description, provider, model, prompt, temperature, max_tokens or is_active.
+        """Change name, description, provider, model, prompt, temperature, max_tokens, budget or is_active.
 
         Raises:
             NotFound: it is not this owner's.
@@ -227,6 +234,8 @@ class KnowledgeBaseService:
                 if not least <= changes[name] <= most:
                     raise InvalidInput(f"Please choose a number from {least} to {most:,}.", field=name)
                 columns[name] = changes[name]
+        if "monthly_budget_usd" in changes:
+            columns["monthly_budget_usd"] = _check_budget(changes["monthly_budget_usd"])
         if changes.get("is_active") is not None:
             columns["is_active"] = changes["is_active"]
         return columns
@@ -251,6 +260,17 @@ def _check_name(name: str) -> str:
     if len(cleaned) > MAX_NAME:
         raise InvalidInput(f"Please use at most {MAX_NAME} characters.", field="name")
     return cleaned
+
+
+def _check_budget(amount: float | Decimal | None) -> Decimal | None:
+    """US dollars and cents; None for no budget."""
+    if amount is None:
+        return None
+    if not 0 <= amount <= MAX_BUDGET_USD:  # false for "nan" as well
+        raise InvalidInput(
+            f"Please enter an amount from 0 to {MAX_BUDGET_USD:,} dollars.", field="monthly_budget_usd"
+        )
+    return Decimal(str(amount)).quantize(Decimal("0.01"))
 
 
 def _check_length(field: str, text: str, max_characters: int) -> str:

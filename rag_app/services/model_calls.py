@@ -17,6 +17,7 @@ from rag_app.domain.models import ModelChoice
 from rag_app.domain.usage import CallContext, CallKind, ProviderCall
 from rag_app.errors import RagAppError
 from rag_app.rag.llms.contract import LLM
+from rag_app.services.limits import LimitService
 from rag_app.services.llms import LLMs
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
@@ -78,6 +79,15 @@ class ModelCalls:
     keys: ProviderKeyService
     catalogue: ModelCatalogue
     usage: UsageService
+    quotas: LimitService
+
+    async def check(self, kb: KnowledgeBase) -> None:
+        """Refuse at once what `stream` would refuse for a limit. Raises LimitReached, PermanentError."""
+        access = await self.keys.access(
+            kb.llm_provider, self.llms.label(kb.llm_provider), owner_id=kb.owner_id
+        )
+        context = CallContext(kb.owner_id, "chat", kb.id)
+        await self.quotas.check_call(context, kb.llm_provider, access.source)
 
     async def stream(
         self,
@@ -95,6 +105,12 @@ class ModelCalls:
             async for event in events:
                 yield event
 
+    def is_priced(self, kb: KnowledgeBase) -> bool:
+        """Whether it is known what calls of a knowledge base's model cost."""
+        if kb.llm_provider == "local":
+            return True
+        return bool(self.catalogue.find(kb.llm_provider, kb.llm_model).prices)
+
     def bound(self, kb: KnowledgeBase, kind: CallKind) -> LLM:
         """A knowledge base's model as an `LLM`, for who needs one and knows nothing of knowledge bases."""
         return _BoundLLM(self.llms.models(kb.llm_provider), self, kb, kind)
@@ -106,6 +122,7 @@ class ModelCalls:
             choice.provider, self.llms.label(choice.provider), owner_id=context.owner_id
         )
         await self.catalogue.refresh()
+        await self.quotas.check_call(context, choice.provider, access.source)
         progress = _Progress()
         try:
             events = self.llms.get(access).stream(prompt, model=choice.model)

@@ -14,6 +14,7 @@ USAGE = "/usage"
 SETTINGS = "/settings"
 PROVIDERS = f"{SETTINGS}?tab=providers"
 ADMIN_MODELS = "/admin/models"
+ADMIN = "/admin"  # accounts and plans, for who runs the installation
 CHAT = "/chat"  # /chat/7: an owner tries knowledge base 7
 SHARED_CHAT = "/s"  # /s/<slug>: anyone with the link
 

@@ -28,6 +28,7 @@ TENANT_TABLES = re.compile(
 ACROSS_TENANTS = {
     "access.shared": "makes the scope, of a public link",
     "access.for_job": "makes the scope, of a queued job",
+    "admin.owners": "the super admin sees how much each account has",
     "conversations.scope_for_visitor": "makes the scope, of a visitor's token",
     "jobs.about": "a worker looks what a queued job is about",
     "jobs.claim": "a worker takes a job by its number",

@@ -51,6 +51,8 @@ class Estate:
     visit_message_id: int
     visitor_token: str
     provider: str  # the one that A has a key for
+    owner_id: int
+    tier: str = "free"
 
 
 class ObedientLLM:
@@ -130,6 +132,7 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             visit_message_id=said.json()["id"],
             visitor_token=visit["visitor_token"],
             provider="openai",
+            owner_id=owner.user["id"],
         )
 
     return furnish

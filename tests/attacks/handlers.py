@@ -203,6 +203,34 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "ProvidersState.remove": lambda a: providers(
         a, vars={"removing": "openai"}, changes=["provider_keys", "audit_log"]
     ),
+    # the plan and its limits
+    "LimitNoticeState.load": lambda a: call(),
+    "LimitNoticeState.dismiss": lambda a: call(),
+    "PlanState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
+    "PlanState.save_budget": lambda a: call({"budget": "5"}, vars={"kb_id": a.kb_id}, kb_id=a.kb_id),
+    # who runs the installation
+    "AccountsState.load": lambda a: call(),
+    "AccountsState.open_tab": lambda a: call("plans"),
+    "AccountsState.search": lambda a: call({"query": a.owner.email}),
+    "AccountsState.show_all": lambda a: call(),
+    "AccountsState.show_more": lambda a: call(),
+    "AccountsState.edit": lambda a: call(a.owner_id),
+    "AccountsState.choose_plan": lambda a: call("pro", vars={"plans": [("pro", "Pro")]}),
+    "AccountsState.close": lambda a: call(),
+    "AccountsState.save": lambda a: call(
+        {"documents": "9"}, vars={"editing_id": a.owner_id, "chosen_plan": "pro"}
+    ),
+    "AccountsState.ask_to_switch_off": lambda a: call(a.owner_id),
+    "AccountsState.switch_off": lambda a: call(vars={"switching_id": a.owner_id}),
+    "AccountsState.switch_on": lambda a: call(a.owner_id),
+    "PlansState.load": lambda a: call(),
+    "PlansState.edit": lambda a: call("free"),
+    "PlansState.close": lambda a: call(),
+    "PlansState.back": lambda a: call(),
+    "PlansState.ask": lambda a: call({"documents": "9"}, vars={"editing": "free"}),
+    "PlansState.save": lambda a: call(
+        vars={"editing": "free", "is_asking": True, "_wanted": {"documents": 0}}
+    ),
     # which model embeds it
     "EmbeddingState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
     "EmbeddingState.ask": lambda a: embedding(a, "local_minilm"),

@@ -59,6 +59,8 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"content": "holiday"},
         {"content": "holiday", "stream": True},
     ],
+    "PUT /api/admin/owners/{owner_id}": [{"tier": "pro"}, {"overrides": {}}, {"is_active": True}],
+    "PUT /api/admin/tiers/{tier}": [{"limits": {}}],
     "PUT /api/chat/conversations/{conversation_id}/messages/{message_id}/feedback": [{"feedback": -1}],
 }
 UPLOADS = {

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rag_app.domain.knowledge_bases import BatchProgress, Document, Job, KnowledgeBase, PagePart
+from rag_app.domain.sizes import size
 from rag_app.services.knowledge_bases import Provider
 from rag_app.ui import wording
 from rag_app.ui.dashboard.create_kb.view import model_options, provider_options
@@ -199,7 +200,7 @@ def test_device_in_two_words(user_agent, is_program, expected):
     ],
 )  # fmt: skip
 def test_size(n_bytes, expected):
-    assert wording.size(int(n_bytes)) == expected
+    assert size(int(n_bytes)) == expected
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rag_app.domain.knowledge_bases import Document, PagePart, StoredChunk
+from rag_app.domain.sizes import size
 from rag_app.rag.parsers.contract import SUPPORTED
 from rag_app.ui import routes
-from rag_app.ui.wording import ago, counted, listed, size
+from rag_app.ui.wording import ago, counted, listed
 
 LANGUAGES = {
     "ar": "Arabic", "da": "Danish", "de": "German", "en": "English", "es": "Spanish", "fi": "Finnish",

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rag_app.domain.knowledge_bases import BatchProgress, Document, Facets, Job, KnowledgeBase
+from rag_app.domain.sizes import size
 from rag_app.rag.parsers.contract import SUPPORTED
 from rag_app.ui import routes
-from rag_app.ui.wording import ago, counted, listed, remaining, size
+from rag_app.ui.wording import ago, counted, listed, remaining
 
 ACCEPT = ",".join(f".{extension}" for extension in SUPPORTED)
 
