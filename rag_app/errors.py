@@ -18,7 +18,12 @@ from collections.abc import Mapping
 
 
 class RagAppError(Exception):
-    """Base of every deliberate error; `str(error)` is fit for the reader."""
+    """Base of every deliberate error; `str(error)` is fit for the reader.
+
+    `kind` is for programs: a provider's failures have one (`rag/llms/_failures.py`), most others none.
+    """
+
+    kind: str = ""
 
 
 class InvalidInput(RagAppError):
@@ -80,10 +85,15 @@ class StorageFull(RagAppError):
 class TransientError(RagAppError):
     """Trying again may help: timeout, rate limit, lost connection."""
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None = None, kind: str = "") -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.kind = kind
 
 
 class PermanentError(RagAppError):
     """Trying again cannot help: unreadable file, unknown source, bad key."""
+
+    def __init__(self, message: str, *, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind

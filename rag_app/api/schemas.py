@@ -112,6 +112,11 @@ class CreateKnowledgeBaseBody(Body):
     llm_model: Text | None = Field(None, max_length=200, description="The provider's default when left out.")
 
 
+class ModelChoiceBody(Body):
+    provider: Provider
+    model: Text = Field("", max_length=200, description="The provider's default when left out.")
+
+
 class UpdateKnowledgeBaseBody(Body):
     name: Text | None = Field(None, max_length=1000)
     description: Text | None = Field(None, max_length=10_000)
@@ -120,6 +125,12 @@ class UpdateKnowledgeBaseBody(Body):
     system_prompt: Text | None = Field(None, max_length=20_000)
     temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
     max_tokens: int | None = Field(None, ge=16, le=32_000)
+    llm_fallbacks: list[ModelChoiceBody] | None = Field(
+        None, max_length=10, description="Who answers where the model cannot, in this order."
+    )
+    answer_language: Text | None = Field(
+        None, max_length=20, description="Of every answer, such as `de`; empty for that of the question."
+    )
     is_active: bool | None = None
 
     def changes(self) -> dict[str, Any]:
@@ -133,6 +144,11 @@ class UpdateKnowledgeBaseBody(Body):
         }
 
 
+class ModelChoiceOut(BaseModel):
+    provider: str
+    model: str
+
+
 class KnowledgeBaseOut(BaseModel):
     id: int
     name: str
@@ -142,6 +158,8 @@ class KnowledgeBaseOut(BaseModel):
     system_prompt: str | None
     temperature: float
     max_tokens: int
+    llm_fallbacks: list[ModelChoiceOut]
+    answer_language: str
     embedding_model: str
     is_public: bool
     share_url: str | None
@@ -529,6 +547,13 @@ class GroundingOut(BaseModel):
     n_supported: int
 
 
+class InsteadOfOut(BaseModel):
+    provider: str
+    model: str
+    kind: str
+    words: str
+
+
 class MessageOut(BaseModel):
     id: int
     conversation_id: int
@@ -538,6 +563,7 @@ class MessageOut(BaseModel):
     citations: list[CitationOut]
     provider: str | None
     model: str | None
+    instead_of: InsteadOfOut | None = Field(description="Who should have answered, and why they did not.")
     usage: UsageOut | None
     grounding: GroundingOut | None
     answerable: bool | None
@@ -559,6 +585,7 @@ class MessageOut(BaseModel):
             citations=[CitationOut(**asdict(citation)) for citation in message.citations],
             provider=details.get("provider"),
             model=details.get("model"),
+            instead_of=details.get("instead_of"),
             usage=details.get("usage"),
             grounding=details.get("grounding"),
             answerable=details.get("answerable"),

@@ -126,7 +126,7 @@ async def test_usage_is_counted_once_a_call_also_of_those_that_failed(ask, datab
     with psycopg.connect(database) as connection:
         found = connection.execute("""
             SELECT outcome, is_estimated, total_tokens > 0 FROM llm_usage ORDER BY id""").fetchall()
-    assert found == [("complete", False, True), ("interrupted", True, True), ("failed", False, False)]
+    assert found == [("complete", False, True), ("interrupted", True, True), ("slow", False, False)]
 
 
 async def test_a_stream_says_why_it_ends(owner, conversation):
