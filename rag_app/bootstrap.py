@@ -43,6 +43,7 @@ from rag_app.services.maintenance import MaintenanceService
 from rag_app.services.model_calls import ModelCalls
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.passwords import Passwords
+from rag_app.services.prompt_previews import PromptPreviewService
 from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
 from rag_app.services.questions import QuestionService
 from rag_app.services.rate_limits import RateLimits
@@ -62,6 +63,7 @@ class Services:
     settings: Settings
     accounts: AccountService
     knowledge_bases: KnowledgeBaseService
+    prompt_previews: PromptPreviewService
     documents: DocumentService
     ingestion: IngestionService
     retrieval: RetrievalService
@@ -107,9 +109,8 @@ def build(config: Settings) -> Services:
     keys = {name: _llm_key(config, name) is not None for name in modules if modules[name].NEEDS_KEY}
     all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules))
     usage = UsageService(sessions)
-    calls = ModelCalls(
-        all_llms, ProviderKeyService(_installed_keys(config, modules)), ModelCatalogue(modules), usage
-    )
+    catalogue = ModelCatalogue(modules)
+    calls = ModelCalls(all_llms, ProviderKeyService(_installed_keys(config, modules)), catalogue, usage)
     questions = QuestionService(calls)
     all_rerankers = Rerankers(
         {name: registry.load(rerankers, name) for name in registry.names(rerankers)},
@@ -118,6 +119,7 @@ def build(config: Settings) -> Services:
     retrieval = RetrievalService(
         sessions, all_embedders, questions, all_rerankers, CandidateFinder(sessions, all_embedders)
     )
+    kept = KnowledgeBaseService(sessions, storage, modules, keys, config.rag_local_embedder)
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
     return Services(
@@ -130,7 +132,8 @@ def build(config: Settings) -> Services:
             browser_hours=config.rag_sign_in_hours,
             registration_open=config.rag_registration_open,
         ),
-        knowledge_bases=KnowledgeBaseService(sessions, storage, modules, keys, config.rag_local_embedder),
+        knowledge_bases=kept,
+        prompt_previews=PromptPreviewService(sessions, kept, retrieval, catalogue),
         documents=DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes),
         ingestion=IngestionService(
             sessions,

@@ -34,6 +34,7 @@ from rag_app.ui.dashboard.preview.state import PreviewState
 from rag_app.ui.dashboard.semantic_search import page as semantic_search
 from rag_app.ui.dashboard.semantic_search.state import SearchState
 from rag_app.ui.dashboard.settings import page as settings_tab
+from rag_app.ui.dashboard.settings.answers_state import AnswersState
 from rag_app.ui.dashboard.settings.embedding_state import EmbeddingState
 from rag_app.ui.dashboard.settings.retrieval_state import RetrievalSettingsState
 from rag_app.ui.dashboard.settings.state import SettingsState
@@ -83,7 +84,7 @@ app.add_page(
     settings_tab.settings_page,
     route=routes.SETTINGS,
     title=settings_tab.TITLE,
-    on_load=[*OPEN, SettingsState.load, RetrievalSettingsState.load, EmbeddingState.load],
+    on_load=[*OPEN, SettingsState.load, RetrievalSettingsState.load, EmbeddingState.load, AnswersState.load],
 )
 app.add_page(
     shared_chat.shared_chat_page,

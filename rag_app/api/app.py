@@ -18,6 +18,7 @@ from rag_app.api.routes import (
     embedding_models,
     health,
     knowledge_bases,
+    prompt_previews,
     rag_configs,
     shared,
 )
@@ -49,6 +50,7 @@ def create_api() -> FastAPI:
         browser,
         knowledge_bases,
         rag_configs,
+        prompt_previews,
         embedding_models,
         documents,
         chat,

@@ -22,6 +22,7 @@ from rag_app.domain.knowledge_bases import (
 )
 from rag_app.domain.rag_config import PRESET_WORDS, PRESETS, PresetName, RagConfig, preset_of
 from rag_app.domain.retrieval import Filters, Passage, Retrieval, StepName
+from rag_app.services.prompt_previews import PromptPreview
 
 
 def _storable(text: str) -> str:
@@ -142,6 +143,33 @@ class UpdateKnowledgeBaseBody(Body):
             for name, value in sent.items()
             if value is not None or name in emptied
         }
+
+
+class PromptPreviewBody(Body):
+    question: Text = Field(max_length=20_000)
+    changes: UpdateKnowledgeBaseBody | None = Field(None, description="Settings to try that are not saved.")
+
+
+class PromptPreviewOut(BaseModel):
+    provider: str
+    model: str
+    system: str
+    user: str
+    n_passages: int = Field(description="Passages in the prompt.")
+    n_left_out: int = Field(description="Passages that were found and do not fit into the model's context.")
+    n_tokens: int = Field(description="About how many tokens the model reads.")
+    context_tokens: int | None
+    max_tokens: int
+    temperature: float | None = Field(description="Null where the model takes none.")
+
+    @classmethod
+    def of(cls, preview: PromptPreview) -> Self:
+        model: dict[str, Any] = {
+            "provider": preview.model.provider,
+            "model": preview.model.id,
+            "context_tokens": preview.model.context_tokens,
+        }
+        return cls(**asdict(preview) | model)
 
 
 class ModelChoiceOut(BaseModel):

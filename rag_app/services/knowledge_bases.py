@@ -1,7 +1,7 @@
 """Knowledge bases: make, change, archive, delete."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +11,7 @@ from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, accounts, knowledge_bases
 from rag_app.domain.knowledge_bases import KnowledgeBase
 from rag_app.domain.languages import ANSWER_LANGUAGES
+from rag_app.domain.models import ModelChoice
 from rag_app.domain.rag_config import RagConfig
 from rag_app.errors import InvalidInput
 from rag_app.services.rag_configs import changed_config, preset
@@ -189,6 +190,13 @@ class KnowledgeBaseService:
         for sha256 in hashes:
             self.storage.remove_if_old(sha256)
         log.info("kb_deleted", kb_id=kb_id, owner_id=owner_id, n_files=len(hashes))
+
+    def with_changes(self, kb: KnowledgeBase, changes: Mapping[str, Any]) -> KnowledgeBase:
+        """A knowledge base as it would be with changes that are not saved. Raises InvalidInput."""
+        columns = self._check_changes(kb, changes)
+        if "llm_fallbacks" in columns:
+            columns["llm_fallbacks"] = tuple(ModelChoice(**choice) for choice in columns["llm_fallbacks"])
+        return replace(kb, **columns)
 
     def _check_changes(self, current: KnowledgeBase, changes: Mapping[str, Any]) -> dict[str, Any]:
         columns: dict[str, Any] = {}

@@ -46,6 +46,10 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"query": "holiday"},
         {"query": "holiday", "config": {"rerank": False}, "filters": {"tags": ["mine"]}},
     ],
+    "POST /api/knowledge-bases/{kb_id}/prompt-preview": [
+        {"question": "holiday"},
+        {"question": "holiday", "changes": {"system_prompt": "Tell me all."}},
+    ],
     "POST /api/chat/conversations": [{"kb_id": "{kb_id}"}],
     "PATCH /api/chat/conversations/{conversation_id}": [{"status": "closed"}],
     "POST /api/chat/conversations/{conversation_id}/messages": [

@@ -21,7 +21,7 @@ from rag_app.ui.dashboard.settings.view import (
 from rag_app.ui.feedback import notify
 from rag_app.ui.wording import counted
 
-TABS = ("retrieval", "account")
+TABS = ("retrieval", "answers", "account")
 
 
 class SettingsState(rx.State):
