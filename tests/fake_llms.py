@@ -366,8 +366,9 @@ def _event(data: Any) -> bytes:
 class FakeLLMServer:
     """Serves all three providers on a loopback port; use it as an async context manager."""
 
-    def __init__(self, answer: str = DEFAULT_ANSWER, *, port: int = 0) -> None:
+    def __init__(self, answer: str = DEFAULT_ANSWER, *, port: int = 0, key: str | None = None) -> None:
         self.answer = answer
+        self.key = key  # the only one that is accepted; any where there is none
         self.port = port
         self.requests: list[RecordedRequest] = []
         self.disconnects: list[RecordedRequest] = []
@@ -463,6 +464,10 @@ class FakeLLMServer:
 
     def _fault(self, request: RecordedRequest, text: str) -> Fault:
         """Find the fault the question or the test asks for, unless it has struck often enough."""
+        if self.key is not None and not any(self.key in value for value in request.headers.values()):
+            return Fault("bad_key")
+        if "no-such-model" in f"{request.path} {request.body.get('model')}":
+            return Fault("unknown_model")
         match = _MARKER.search(self._standing.get(request.provider, "")) or _MARKER.search(text)
         if not match:
             return Fault()
