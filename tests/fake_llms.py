@@ -8,6 +8,7 @@ A marker in the last question chooses a fault: `[[fault:stall]]`, `[[fault:cut a
 `[[fault:rate_limit_429 times=1 retry_after=0]]`. `at=start` strikes before the first word instead of in
 the middle; `times=n` only the first n requests with this marker; `only=gemini` spares the other providers.
 `fail_with("gemini", "overloaded")` does the same to every request of a provider. All faults: `FAULTS`.
+`{now}` in the answer is the machine's clock (`time.monotonic`) at the moment its word is sent.
 
 HTTP is written by hand here, because no server library lets a handler reset its TCP connection.
 Bodies follow the vendors' SDK types and documentation; `docs/providers.md` says what real calls confirmed.
@@ -22,6 +23,7 @@ import re
 import socket
 import struct
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -366,8 +368,16 @@ def _event(data: Any) -> bytes:
 class FakeLLMServer:
     """Serves all three providers on a loopback port; use it as an async context manager."""
 
-    def __init__(self, answer: str = DEFAULT_ANSWER, *, port: int = 0, key: str | None = None) -> None:
+    def __init__(
+        self,
+        answer: str = DEFAULT_ANSWER,
+        *,
+        port: int = 0,
+        key: str | None = None,
+        pause_s: float = PAUSE_S,
+    ) -> None:
         self.answer = answer
+        self.pause_s = pause_s
         self.key = key  # the only one that is accepted; any where there is none
         self.port = port
         self.requests: list[RecordedRequest] = []
@@ -452,7 +462,7 @@ class FakeLLMServer:
             raise ConnectionResetError
         left = asyncio.create_task(_left(reader))
         try:
-            if not await _Stream(writer, left).send(wire, self.answer, fault):
+            if not await _Stream(writer, left, self.pause_s).send(wire, self.answer, fault):
                 raise ConnectionResetError
         except ConnectionError:  # raised above, or by a write that came too late
             await self._note(self.disconnects, request)
@@ -499,6 +509,7 @@ class _Stream:
 
     writer: asyncio.StreamWriter
     left: asyncio.Task[None]
+    pause_s: float
 
     async def send(self, wire: WireFormat, answer: str, fault: Fault) -> bool:
         """Stream the answer as the fault has it; return False if the client left before the end."""
@@ -514,8 +525,8 @@ class _Stream:
         for position, word in enumerate(words):
             if strike and position == struck_at:
                 return await strike(self, wire)
-            await self._chunk(wire.word(word))
-            if not await self._pause(PAUSE_S):
+            await self._chunk(wire.word(word.replace("{now}", f"{time.monotonic():.6f}")))
+            if not await self._pause(self.pause_s):
                 return False
         finish = "filtered" if fault.name == "filtered" else "stop"
         for event in wire.ending(len(words), finish=finish, with_usage=with_usage):
@@ -619,8 +630,8 @@ async def _left(reader: asyncio.StreamReader) -> None:
         return
 
 
-async def _serve(port: int, answer: str) -> None:
-    async with FakeLLMServer(answer, port=port) as server:
+async def _serve(port: int, answer: str, pause_s: float) -> None:
+    async with FakeLLMServer(answer, port=port, pause_s=pause_s) as server:
         sys.stdout.write(f"ready {server.url}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
@@ -630,5 +641,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--answer", default=DEFAULT_ANSWER)
+    parser.add_argument("--pause", type=float, default=PAUSE_S, help="seconds between two words")
     arguments = parser.parse_args()
-    asyncio.run(_serve(arguments.port, arguments.answer))
+    asyncio.run(_serve(arguments.port, arguments.answer, arguments.pause))
