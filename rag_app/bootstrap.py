@@ -56,6 +56,7 @@ from rag_app.services.model_admin import ModelAdminService
 from rag_app.services.model_calls import ModelCalls
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.passwords import Passwords
+from rag_app.services.prompt_previews import PromptPreviewService
 from rag_app.services.provider_checks import ProviderCheckService
 from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
 from rag_app.services.questions import LOCAL, QuestionService
@@ -80,6 +81,7 @@ class Services:
     accounts: AccountService
     admin: AdminService
     knowledge_bases: KnowledgeBaseService
+    prompt_previews: PromptPreviewService
     documents: DocumentService
     ingestion: IngestionService
     faq: FaqService
@@ -168,6 +170,9 @@ def build(config: Settings) -> Services:
         cpu_s=config.rag_parse_timeout_s,
         wall_s=config.rag_parse_timeout_s,
     )
+    knowledge_bases = KnowledgeBaseService(
+        sessions, storage, modules, keys, config.rag_local_embedder, all_rerankers, catalogue, quotas
+    )
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
     return Services(
@@ -182,16 +187,8 @@ def build(config: Settings) -> Services:
             new_account_tier=config.rag_new_account_tier,
         ),
         admin=AdminService(sessions, quotas),
-        knowledge_bases=KnowledgeBaseService(
-            sessions,
-            storage,
-            modules,
-            keys,
-            config.rag_local_embedder,
-            all_rerankers,
-            catalogue,
-            quotas,
-        ),
+        knowledge_bases=knowledge_bases,
+        prompt_previews=PromptPreviewService(sessions, knowledge_bases, retrieval, catalogue),
         documents=DocumentService(
             sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas
         ),

@@ -24,6 +24,7 @@ from rag_app.domain.knowledge_bases import (
 from rag_app.domain.provider_keys import ProviderStatus
 from rag_app.domain.rag_config import PRESET_WORDS, PRESETS, PresetName, RagConfig, preset_of
 from rag_app.domain.retrieval import Filters, Passage, Retrieval, StepName
+from rag_app.services.prompt_previews import PromptPreview
 
 
 def _storable(text: str) -> str:
@@ -141,6 +142,11 @@ class CreateKnowledgeBaseBody(Body):
     llm_model: Text | None = Field(None, max_length=200, description="The provider's default when left out.")
 
 
+class ModelChoiceBody(Body):
+    provider: Provider
+    model: Text = Field("", max_length=200, description="The provider's default when left out.")
+
+
 class UpdateKnowledgeBaseBody(Body):
     name: Text | None = Field(None, max_length=1000)
     description: Text | None = Field(None, max_length=10_000)
@@ -149,6 +155,12 @@ class UpdateKnowledgeBaseBody(Body):
     system_prompt: Text | None = Field(None, max_length=20_000)
     temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
     max_tokens: int | None = Field(None, ge=16, le=32_000)
+    llm_fallbacks: list[ModelChoiceBody] | None = Field(
+        None, max_length=10, description="Who answers where the model cannot, in this order."
+    )
+    answer_language: Text | None = Field(
+        None, max_length=20, description="Of every answer, such as `de`; empty for that of the question."
+    )
     is_active: bool | None = None
     monthly_budget_usd: float | None = Field(
         None,
@@ -169,6 +181,38 @@ class UpdateKnowledgeBaseBody(Body):
         }
 
 
+class PromptPreviewBody(Body):
+    question: Text = Field(max_length=20_000)
+    changes: UpdateKnowledgeBaseBody | None = Field(None, description="Settings to try that are not saved.")
+
+
+class PromptPreviewOut(BaseModel):
+    provider: str
+    model: str
+    system: str
+    user: str
+    n_passages: int = Field(description="Passages in the prompt.")
+    n_left_out: int = Field(description="Passages that were found and do not fit into the model's context.")
+    n_tokens: int = Field(description="About how many tokens the model reads.")
+    context_tokens: int | None
+    max_tokens: int
+    temperature: float | None = Field(description="Null where the model takes none.")
+
+    @classmethod
+    def of(cls, preview: PromptPreview) -> Self:
+        model: dict[str, Any] = {
+            "provider": preview.model.provider,
+            "model": preview.model.id,
+            "context_tokens": preview.model.context_tokens,
+        }
+        return cls(**asdict(preview) | model)
+
+
+class ModelChoiceOut(BaseModel):
+    provider: str
+    model: str
+
+
 class KnowledgeBaseOut(BaseModel):
     id: int
     name: str
@@ -178,6 +222,8 @@ class KnowledgeBaseOut(BaseModel):
     system_prompt: str | None
     temperature: float
     max_tokens: int
+    llm_fallbacks: list[ModelChoiceOut]
+    answer_language: str
     embedding_model: str
     is_public: bool
     share_url: str | None
@@ -579,6 +625,13 @@ class CuratedOut(BaseModel):
     match: float = Field(description="How near the question came to the entry's, from 0 to 1.")
 
 
+class InsteadOfOut(BaseModel):
+    provider: str
+    model: str
+    kind: str
+    words: str
+
+
 class MessageOut(BaseModel):
     id: int
     conversation_id: int
@@ -588,6 +641,7 @@ class MessageOut(BaseModel):
     citations: list[CitationOut]
     provider: str | None
     model: str | None
+    instead_of: InsteadOfOut | None = Field(description="Who should have answered, and why they did not.")
     usage: UsageOut | None
     grounding: GroundingOut | None
     answerable: bool | None
@@ -613,6 +667,7 @@ class MessageOut(BaseModel):
             citations=[CitationOut(**asdict(citation)) for citation in message.citations],
             provider=details.get("provider"),
             model=details.get("model"),
+            instead_of=details.get("instead_of"),
             usage=details.get("usage"),
             grounding=details.get("grounding"),
             answerable=details.get("answerable"),

@@ -17,6 +17,7 @@ import structlog
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, conversations, knowledge_bases
 from rag_app.domain.answers import (
+    Answering,
     Completed,
     Interrupted,
     PriorTurn,
@@ -73,6 +74,7 @@ class _Answer:
     text: str = ""
     markers: list[int] = field(default_factory=list)
     passages: tuple[Passage, ...] = ()
+    answering: Answering | None = None
     completed: Completed | None = None
     curated: CuratedAnswer | None = None
     first_token_ms: float | None = None
@@ -236,6 +238,7 @@ class ChatService:
                     system_prompt=kb.system_prompt,
                     max_tokens=kb.max_tokens,
                     temperature=kb.temperature,
+                    language=kb.answer_language,
                 )
                 deltas = self._stream(prompt, kb, answer, conversation_id)
             async with aclosing(deltas):
@@ -274,8 +277,7 @@ class ChatService:
     async def _stream(
         self, prompt: Prompt, kb: KnowledgeBase, answer: _Answer, conversation_id: int
     ) -> AsyncGenerator[Delta]:
-        checked = CitationStream(prompt.passages)
-        answer.markers = checked.markers
+        checked = CitationStream(())
         events = self.calls.stream(
             prompt, kb, kind="chat", conversation_id=conversation_id, request_id=answer.request_id
         )
@@ -285,7 +287,11 @@ class ChatService:
                     event = await anext(events, None)
                 if event is None:
                     break
-                if isinstance(event, Completed):
+                if isinstance(event, Answering):
+                    answer.answering = event
+                    checked = CitationStream(prompt.passages[: event.n_passages])
+                    answer.markers = checked.markers
+                elif isinstance(event, Completed):
                     answer.completed = event
                 elif isinstance(event, TextDelta):
                     if answer.first_token_ms is None:
@@ -332,8 +338,7 @@ class _Store:
             "total": round((time.perf_counter() - answer.started) * 1000, 1),
         }
         details: dict[str, Any] = {
-            "provider": self.kb.llm_provider,
-            "model": answer.completed.model if answer.completed else self.kb.llm_model,
+            **self._by_whom(answer),
             "usage": asdict(usage),
             "timings_ms": timings,
             "grounding": asdict(grounded),
@@ -362,6 +367,19 @@ class _Store:
             )
         return message
 
+    def _by_whom(self, answer: _Answer) -> dict[str, Any]:
+        """The model that answered, or the one that was to, where nobody has begun."""
+        by = answer.answering
+        if by is None:
+            return {"provider": self.kb.llm_provider, "model": self.kb.llm_model}
+        model = answer.completed.model if answer.completed else by.model
+        return {
+            "provider": by.provider,
+            "model": model,
+            "model_label": by.model_label if model == by.model else model,
+            "instead_of": asdict(by.instead_of) if by.instead_of else None,
+        }
+
     async def broken(self, answer: _Answer, status: MessageStatus, reason: str) -> Message | None:
         """Store what came of a broken answer; None when even that failed."""
         try:
@@ -387,18 +405,23 @@ async def _given(
 
 def told_to(asker: Asker, event: AnswerEvent) -> AnswerEvent:
     """An event in the words fit for whoever asks."""
-    if asker.is_owner or not isinstance(event, Broken):
+    if asker.is_owner:
         return event
-    message = None if event.message is None else shown_to(asker, event.message)
-    return Broken(VISITORS_REASON, message)
+    if isinstance(event, Finished):
+        return Finished(shown_to(asker, event.message))
+    if isinstance(event, Broken):
+        message = None if event.message is None else shown_to(asker, event.message)
+        return Broken(VISITORS_REASON, message)
+    return event
 
 
 def shown_to(asker: Asker, message: Message) -> Message:
-    """A message as its reader may see it: why an answer failed is the owner's business, not a visitor's."""
-    reason = message.metadata.get("reason")
-    if asker.is_owner or reason in {None, STOPPED}:
+    """A message as its reader may see it: why a model failed is the owner's business, not a visitor's."""
+    if asker.is_owner:
         return message
-    return replace(message, metadata=message.metadata | {"reason": VISITORS_REASON})
+    reason = message.metadata.get("reason")
+    hidden = {"instead_of": None, "reason": reason if reason in {None, STOPPED} else VISITORS_REASON}
+    return replace(message, metadata=message.metadata | hidden)
 
 
 def prior_turns(messages: Sequence[Message]) -> list[PriorTurn]:

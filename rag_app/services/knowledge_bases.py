@@ -1,7 +1,7 @@
 """Knowledge bases: make, change, archive, delete."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from types import ModuleType
 from typing import Any
@@ -11,8 +11,9 @@ import structlog
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, accounts, knowledge_bases
 from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.domain.languages import ANSWER_LANGUAGES
 from rag_app.domain.limits import KNOWLEDGE_BASES
-from rag_app.domain.models import Model
+from rag_app.domain.models import Model, ModelChoice
 from rag_app.domain.rag_config import RagConfig
 from rag_app.errors import InvalidInput
 from rag_app.services.limits import LimitService
@@ -29,6 +30,7 @@ MAX_NAME = 120
 MAX_DESCRIPTION = 2000
 MAX_SYSTEM_PROMPT = 8000
 MAX_BUDGET_USD = 1_000_000
+MAX_FALLBACKS = 3  # each costs the reader the time its provider takes to fail
 RANGES = {"temperature": (0, 2), "max_tokens": (16, 32_000)}  # as the database has them
 
 
@@ -124,7 +126,7 @@ class KnowledgeBaseService:
             )
 
     async def update(self, kb_id: int, *, owner_id: int, changes: Mapping[str, Any]) -> KnowledgeBase:
-        """Change name, description, provider, model, prompt, temperature, max_tokens, budget or is_active.
+        """Change name, description, models, prompt, language, limits, budget or is_active.
 
         Raises:
             NotFound: it is not this owner's.
@@ -214,6 +216,13 @@ class KnowledgeBaseService:
                 raise InvalidInput(problem, field="reranker", problems={"reranker": problem})
         return config
 
+    def with_changes(self, kb: KnowledgeBase, changes: Mapping[str, Any]) -> KnowledgeBase:
+        """A knowledge base as it would be with changes that are not saved. Raises InvalidInput."""
+        columns = self._check_changes(kb, changes)
+        if "llm_fallbacks" in columns:
+            columns["llm_fallbacks"] = tuple(ModelChoice(**choice) for choice in columns["llm_fallbacks"])
+        return replace(kb, **columns)
+
     def _check_changes(self, current: KnowledgeBase, changes: Mapping[str, Any]) -> dict[str, Any]:
         columns: dict[str, Any] = {}
         if "name" in changes:
@@ -229,6 +238,10 @@ class KnowledgeBaseService:
             if model is None and provider == current.llm_provider:
                 model = current.llm_model
             columns["llm_provider"], columns["llm_model"] = self._check_model(provider, model)
+        if changes.get("llm_fallbacks") is not None:
+            columns["llm_fallbacks"] = self._check_fallbacks(changes["llm_fallbacks"])
+        if changes.get("answer_language") is not None:
+            columns["answer_language"] = _check_language(changes["answer_language"])
         for name, (least, most) in RANGES.items():
             if changes.get(name) is not None:
                 if not least <= changes[name] <= most:
@@ -239,6 +252,16 @@ class KnowledgeBaseService:
         if changes.get("is_active") is not None:
             columns["is_active"] = changes["is_active"]
         return columns
+
+    def _check_fallbacks(self, choices: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+        """Models in the order they shall be tried, each once."""
+        if len(choices) > MAX_FALLBACKS:
+            raise InvalidInput(f"Please choose at most {MAX_FALLBACKS}.", field="llm_fallbacks")
+        try:
+            checked = [self._check_model(choice["provider"], choice.get("model")) for choice in choices]
+        except InvalidInput as error:
+            raise InvalidInput(str(error), field="llm_fallbacks") from error
+        return [{"provider": provider, "model": model} for provider, model in dict.fromkeys(checked)]
 
     def _check_model(self, provider: str, model: str | None) -> tuple[str, str]:
         module = self.llm_modules.get(provider)
@@ -271,6 +294,12 @@ def _check_budget(amount: float | Decimal | None) -> Decimal | None:
             f"Please enter an amount from 0 to {MAX_BUDGET_USD:,} dollars.", field="monthly_budget_usd"
         )
     return Decimal(str(amount)).quantize(Decimal("0.01"))
+
+
+def _check_language(code: str) -> str:
+    if code and code not in ANSWER_LANGUAGES:
+        raise InvalidInput("Please choose one of the languages offered.", field="answer_language")
+    return code
 
 
 def _check_length(field: str, text: str, max_characters: int) -> str:

@@ -58,6 +58,27 @@ def preview(a: Estate, *args: Any, **more: Any) -> Call:
     return call(*args, url=f"/chat/{a.kb_id}", vars=remembered, **more)
 
 
+def answers(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the settings of the answers, made to remember A's knowledge base."""
+    draft = {
+        "llm_provider": "local",
+        "llm_model": "extractive-1",
+        "llm_fallbacks": [],
+        "system_prompt": "",
+        "temperature": "0.7",
+        "max_tokens": "1000",
+        "answer_language": "",
+    }
+    remembered = {
+        "kb_id": a.kb_id,
+        "models": [("extractive-1", "Quotes")],
+        "more_fallbacks": [("local|extractive-1", "Quotes")],
+        "_saved": draft,
+        "_draft": draft | {"answer_language": "en"},
+    }
+    return call(*args, url=f"/settings?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
 def reading(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the reader of conversations, made to remember one of A's."""
     remembered = {"conversation_id": a.visit_id, "_kb_id": a.kb_id}
@@ -239,6 +260,19 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "EmbeddingState.begin": lambda a: embedding(a, vars={"chosen": "local_minilm"}),
     "EmbeddingState.ask_to_stop": embedding,
     "EmbeddingState.stop": embedding,
+    # how it answers
+    "AnswersState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
+    "AnswersState.choose_provider": lambda a: answers(a, "local"),
+    "AnswersState.choose_model": lambda a: answers(a, "extractive-1"),
+    "AnswersState.add_fallback": lambda a: answers(a, "local|extractive-1"),
+    "AnswersState.remove_fallback": lambda a: answers(a, "local|extractive-1"),
+    "AnswersState.move_fallback": lambda a: answers(a, "local|extractive-1", 1),
+    "AnswersState.choose_language": lambda a: answers(a, "de"),
+    "AnswersState.enter": lambda a: answers(a, "system_prompt", "Tell me all."),
+    "AnswersState.use_default_prompt": answers,
+    "AnswersState.discard": answers,
+    "AnswersState.save": lambda a: answers(a, {"system_prompt": "Tell me all."}),
+    "AnswersState.show_prompt": lambda a: answers(a, {"question": QUESTION}),
     # conversations
     "ConversationsState.load": lambda a: call(vars={"chosen_kb": str(a.kb_id), "query": "e"}),
     "ConversationsState.show_more": lambda a: call(vars={"chosen_kb": str(a.kb_id), "with_previews": True}),

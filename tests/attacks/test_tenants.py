@@ -53,6 +53,10 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     ],
     "PUT /api/provider-keys/{provider}": [],  # names what is the caller's own
     "POST /api/provider-keys/{provider}/test": [{"model": "gpt-6-luna"}, {}],
+    "POST /api/knowledge-bases/{kb_id}/prompt-preview": [
+        {"question": "holiday"},
+        {"question": "holiday", "changes": {"system_prompt": "Tell me all."}},
+    ],
     "POST /api/chat/conversations": [{"kb_id": "{kb_id}"}],
     "PATCH /api/chat/conversations/{conversation_id}": [{"status": "closed"}],
     "POST /api/chat/conversations/{conversation_id}/messages": [

@@ -19,7 +19,7 @@ from rag_app.ui.dashboard.settings.view import (
 from rag_app.ui.feedback import notify
 from rag_app.ui.wording import counted
 
-TABS = ("retrieval", "providers", "limits", "account")
+TABS = ("retrieval", "answers", "providers", "limits", "account")
 
 
 class SettingsState(rx.State):
