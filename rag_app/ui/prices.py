@@ -27,8 +27,8 @@ def rate(price: Decimal) -> str:
     return f"${price:,.{max(2, n_decimals)}f}" if n_decimals or price < 1000 else f"${price:,.0f}"
 
 
-def price_of(model: Model) -> str:
-    """What a model costs per million tokens, or that nobody knows."""
+def short_price_of(model: Model) -> str:
+    """What a model costs, where it is said beside that this is per million tokens, or that nobody knows."""
     prices = model.prices_on()
     if not prices:
         return UNKNOWN
@@ -36,6 +36,11 @@ def price_of(model: Model) -> str:
     if lowest.input == lowest.output == 0:
         return "free"
     if model.kind == "embedding":
-        return f"{rate(lowest.input)} {PER}"
-    more = ", more for very long prompts" if len(prices) > 1 else ""
-    return f"{rate(lowest.input)} in, {rate(lowest.output)} out {PER}{more}"
+        return rate(lowest.input)
+    return f"{rate(lowest.input)} in, {rate(lowest.output)} out"
+
+
+def price_of(model: Model) -> str:
+    """What a model costs per million tokens, or that nobody knows."""
+    short = short_price_of(model)
+    return f"{short} {PER}" if short.startswith("$") else short

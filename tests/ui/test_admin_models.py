@@ -172,9 +172,7 @@ async def test_the_window_of_a_knowledge_base_shows_prices_and_the_providers_oth
     state = await open_tab(owner).state(CreateKbState)
     await state.open_new()
     await state.choose_provider("openai")
-    assert dict(state.models)["gpt-6-luna"].endswith(
-        "$0.10 in, $0.50 out per million tokens, more for very long prompts"
-    )
+    assert dict(state.models)["gpt-6-luna"] == "GPT-6 Luna — $0.10 in, $0.50 out"
 
     await CreateKbState.show_others.fn(InBackground(state))
 

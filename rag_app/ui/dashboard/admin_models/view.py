@@ -162,7 +162,7 @@ def _row(listed: ListedModel) -> ModelRow:
         id=model.id,
         label=model.label,
         use=_use(model.kind),
-        price=price_of(model).partition(", more for")[0],
+        price=price_of(model),
         tier=" · ".join(
             f"above {tier.above_tokens:,} tokens: {rate(tier.input)} in, {rate(tier.output)} out"
             for tier in tiers

@@ -17,7 +17,7 @@ from rag_app.ui.components import (
     text_input,
     textarea,
 )
-from rag_app.ui.dashboard.create_kb.state import CreateKbState
+from rag_app.ui.dashboard.create_kb.state import LOCAL, CreateKbState
 from rag_app.ui.dashboard.create_kb.view import MAX_TEMPERATURE, ProviderOption
 
 
@@ -117,6 +117,11 @@ def _model() -> rx.Component:
             options=CreateKbState.models,
             value=CreateKbState.model,
             on_change=CreateKbState.choose_model,
+            hint=rx.cond(
+                CreateKbState.provider == LOCAL,
+                "",
+                "US dollars per million tokens that are read and written. Long prompts can cost more.",
+            ),
             error=CreateKbState.errors.llm_model,
         ),
         rx.cond(
