@@ -17,6 +17,7 @@ from rag_app.domain.models import ModelChoice
 from rag_app.domain.usage import CallContext, CallKind, ProviderCall
 from rag_app.errors import RagAppError
 from rag_app.rag.llms.contract import LLM
+from rag_app.services.answer_in_progress import answer_ids
 from rag_app.services.llms import LLMs
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
@@ -137,7 +138,7 @@ class _BoundLLM:
     kind: CallKind
 
     async def stream(self, prompt: Prompt, *, model: str) -> AsyncGenerator[LLMEvent]:
-        events = self.calls.stream(prompt, self.kb, kind=self.kind)
+        events = self.calls.stream(prompt, self.kb, kind=self.kind, **answer_ids())
         async with aclosing(events):
             async for event in events:
                 yield event
