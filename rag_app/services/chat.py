@@ -45,6 +45,7 @@ from rag_app.errors import Conflict, InvalidInput, LimitReached, NotFound, Perma
 from rag_app.rag.citations import CitationStream, citations
 from rag_app.rag.grounding import ground
 from rag_app.rag.prompts import build_prompt
+from rag_app.services.answer_in_progress import in_progress
 from rag_app.services.askers import Asker, admit
 from rag_app.services.limits import LimitService, told_to_visitors
 from rag_app.services.model_calls import ModelCalls
@@ -221,10 +222,12 @@ class ChatService:
         store = _Store(self.sessions, scope, kb, conversation_id)
         try:
             trace = Trace()
-            searched = await self._searched(question, history, kb, trace)
+            with in_progress(conversation_id, answer.request_id):
+                searched = await self._searched(question, history, kb, trace)
             if searched != question:
                 yield Rewritten(searched)
-            found = await self.retrieval.retrieve(scope, kb, searched, trace=trace)
+            with in_progress(conversation_id, answer.request_id):
+                found = await self.retrieval.retrieve(scope, kb, searched, trace=trace)
             answer.passages, answer.retrieval_ms = found.passages, found.timings_ms["total"]
             yield Retrieved(found.passages, found.timings_ms)
             if found.curated is not None:

@@ -32,6 +32,7 @@ from rag_app.domain.usage import CallContext, CallKind, ProviderCall
 from rag_app.errors import PermanentError, RagAppError
 from rag_app.rag.llms.contract import LLM
 from rag_app.rag.prompt_room import fitted, prompt_tokens
+from rag_app.services.answer_in_progress import answer_ids
 from rag_app.services.breakers import Breakers
 from rag_app.services.fail_over import Failed, all_failed, may_help, order_of
 from rag_app.services.limits import LimitService
@@ -247,7 +248,7 @@ class _BoundLLM:
     kind: CallKind
 
     async def stream(self, prompt: Prompt, *, model: str) -> AsyncGenerator[LLMEvent]:
-        events = self.calls.stream(prompt, self.kb, kind=self.kind)
+        events = self.calls.stream(prompt, self.kb, kind=self.kind, **answer_ids())
         async with aclosing(events):
             async for event in events:
                 if not isinstance(event, Answering):

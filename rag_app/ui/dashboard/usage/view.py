@@ -42,15 +42,19 @@ KINDS = {
 }
 ERRORS = {
     "rate_limit": "Asked too often",
-    "quota": "Quota used up",
-    "key": "Key refused",
     "overloaded": "Provider overloaded",
-    "timeout": "No answer in time",
     "unreachable": "Provider not reached",
-    "context": "Question too long",
-    "model": "Unknown model",
-    "filtered": "Refused by a filter",
+    "slow": "No answer in time",
+    "unreadable": "Answer not understood",
     "interrupted": "Answer broke off",
+    "key": "Key refused",
+    "no_key": "No key",
+    "quota": "No credit left",
+    "not_allowed": "Model not allowed for the key",
+    "unknown_model": "Model not offered",
+    "too_long": "Too much to read",
+    "filtered": "Refused by a content rule",
+    "refused": "Request refused",
     "failed": "Failed",
 }
 
