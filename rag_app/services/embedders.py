@@ -19,6 +19,7 @@ from rag_app.domain.usage import CallContext, ProviderCall
 from rag_app.errors import PermanentError
 from rag_app.rag.embedders._hosted import EmbeddingCall, HostedEmbedder
 from rag_app.rag.embedders.contract import Embedder, LateEmbedder
+from rag_app.services.limits import LimitService
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
 from rag_app.services.usage import UsageService
@@ -39,6 +40,7 @@ class HostedEmbedders:
     keys: ProviderKeyService
     catalogue: ModelCatalogue
     usage: UsageService
+    quotas: LimitService
     make: Callable[[ProviderAccess, Model], HostedEmbedder]
     _made: dict[_Key, HostedEmbedder] = field(default_factory=dict)
 
@@ -61,7 +63,10 @@ class HostedEmbedders:
         async def report(call: EmbeddingCall) -> None:
             await self.usage.record(_provider_call(call, model, context, access))
 
-        return self._client(access, model).counted(report)
+        async def admit() -> None:
+            await self.quotas.check_call(context, provider, access.source)
+
+        return self._client(access, model).counted(report, admit)
 
     async def choices(self, owner_id: int) -> list[EmbeddingChoice]:
         """The models of the providers that an owner has a key for."""
