@@ -230,9 +230,7 @@ def searching(place: Installation, sessions: Any, world: World) -> RetrievalServ
     """The product's search with the embedding of the question taken out."""
     embedders = Embedders(lambda _: GivenVectors(world))  # ty: ignore[invalid-argument-type]
     its = place.services.retrieval
-    return RetrievalService(
-        sessions, embedders, its.questions, its.rerankers, CandidateFinder(sessions, embedders)
-    )
+    return RetrievalService(sessions, embedders, its.questions, its.rerankers, CandidateFinder(sessions))
 
 
 @dataclass(frozen=True)

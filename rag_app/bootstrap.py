@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -18,16 +18,19 @@ from rag_app.db.engine import create_engine, create_sessions
 from rag_app.db.queue import create_queue
 from rag_app.domain.embedding_models import EmbeddingChoice
 from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.domain.models import Model
 from rag_app.domain.private_hosts import parse_private_hosts
 from rag_app.errors import PermanentError
 from rag_app.net.guard import Guard
 from rag_app.net.transport import GuardedTransport
 from rag_app.rag import embedders, llms, rerankers
 from rag_app.rag.embedders import hub_onnx
+from rag_app.rag.embedders._hosted import HostedEmbedder
 from rag_app.rag.embedders.contract import Embedder
 from rag_app.rag.embedders.hub_onnx import HubEmbedderModel
 from rag_app.rag.llms.contract import LLM, LLMSettings
 from rag_app.rag.model_hub import HubModel
+from rag_app.rag.model_table import model_table
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import find_tessdata, remove_leftovers
 from rag_app.rag.rerankers.contract import Reranker, RerankerParts
@@ -36,7 +39,7 @@ from rag_app.services.candidates import CandidateFinder
 from rag_app.services.chat import ChatService
 from rag_app.services.conversations import ConversationService
 from rag_app.services.documents import DocumentService
-from rag_app.services.embedders import Embedders
+from rag_app.services.embedders import Embedders, HostedEmbedders, is_hosted
 from rag_app.services.embedding_switches import EmbeddingSwitchService
 from rag_app.services.health import HealthService
 from rag_app.services.idempotency import IdempotencyService
@@ -45,6 +48,7 @@ from rag_app.services.ingestion import IngestionService
 from rag_app.services.knowledge_bases import KnowledgeBaseService
 from rag_app.services.llms import LLMs
 from rag_app.services.maintenance import MaintenanceService
+from rag_app.services.model_admin import ModelAdminService
 from rag_app.services.model_calls import ModelCalls
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.passwords import Passwords
@@ -59,6 +63,8 @@ from rag_app.services.stopping import Stopping
 from rag_app.services.usage import UsageService
 from rag_app.settings import Settings, settings
 from rag_app.storage import Storage
+
+HOSTED_EMBEDDERS = ("openai", "gemini")
 
 
 @dataclass(frozen=True)
@@ -87,12 +93,15 @@ class Services:
     usage: UsageService
     provider_keys: ProviderKeyService
     provider_checks: ProviderCheckService
+    models: ModelCatalogue
+    model_admin: ModelAdminService
     rerankers: Rerankers
     stopping: Stopping
 
     async def close(self) -> None:
         """Give back connections."""
         await self.llms.close()
+        await self.retrieval.embedders.close()
         await self.rerankers.close()
         await self.engine.dispose()
 
@@ -110,14 +119,12 @@ def build(config: Settings) -> Services:
     jobs_queue = create_queue(config.database_url)
     storage = Storage(config.rag_data_dir / "files")
     limits = RateLimits()
-    all_embedders = Embedders(partial(_make_embedder, config))
     modules: dict[str, ModuleType] = {name: registry.load(llms, name) for name in registry.names(llms)}
     installed = _installed_keys(config, modules)
     guard = Guard(parse_private_hosts(config.rag_allowed_private_hosts), needs_https=True)
-    all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules, guard))
     usage = UsageService(sessions)
-    catalogue = ModelCatalogue(modules)
-    keys = ProviderKeyService(
+    catalogue = ModelCatalogue(sessions, model_table())
+    provider_keys = ProviderKeyService(
         sessions,
         modules,
         installed,
@@ -125,15 +132,20 @@ def build(config: Settings) -> Services:
         guard,
         {name: _base_url(config, name) for name in modules},
     )
-    calls = ModelCalls(all_llms, keys, catalogue, usage)
+    hosted = {name: registry.load(embedders, name) for name in HOSTED_EMBEDDERS}
+    local_embedders = Embedders(partial(_make_embedder, config))
+    make_hosted = partial(_make_hosted_embedder, config, hosted, local_embedders, guard)
+    all_embedders = replace(
+        local_embedders, hosted=HostedEmbedders(hosted, provider_keys, catalogue, usage, make_hosted)
+    )
+    all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules, guard))
+    calls = ModelCalls(all_llms, provider_keys, catalogue, usage)
     questions = QuestionService(calls)
     all_rerankers = Rerankers(
         {name: registry.load(rerankers, name) for name in registry.names(rerankers)},
         partial(_make_reranker, config, all_embedders, calls),
     )
-    retrieval = RetrievalService(
-        sessions, all_embedders, questions, all_rerankers, CandidateFinder(sessions, all_embedders)
-    )
+    retrieval = RetrievalService(sessions, all_embedders, questions, all_rerankers, CandidateFinder(sessions))
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
     return Services(
@@ -146,7 +158,9 @@ def build(config: Settings) -> Services:
             browser_hours=config.rag_sign_in_hours,
             registration_open=config.rag_registration_open,
         ),
-        knowledge_bases=KnowledgeBaseService(sessions, storage, modules, keys, config.rag_local_embedder),
+        knowledge_bases=KnowledgeBaseService(
+            sessions, storage, modules, provider_keys, config.rag_local_embedder, catalogue
+        ),
         documents=DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes),
         ingestion=IngestionService(
             sessions,
@@ -165,7 +179,7 @@ def build(config: Settings) -> Services:
         conversations=ConversationService(sessions),
         sharing=SharingService(sessions, config.base_url),
         health=HealthService(
-            sessions, config.rag_data_dir, {name: name in installed for name in keys.hosted}
+            sessions, config.rag_data_dir, {name: name in installed for name in provider_keys.hosted}
         ),
         embedding_switches=EmbeddingSwitchService(
             sessions,
@@ -182,8 +196,12 @@ def build(config: Settings) -> Services:
         llms=all_llms,
         calls=calls,
         usage=usage,
-        provider_keys=keys,
-        provider_checks=ProviderCheckService(sessions, keys, all_llms, catalogue, usage, limits),
+        provider_keys=provider_keys,
+        provider_checks=ProviderCheckService(sessions, provider_keys, all_llms, catalogue, usage, limits),
+        models=catalogue,
+        model_admin=ModelAdminService(
+            sessions, catalogue, all_llms, provider_keys, frozenset(HOSTED_EMBEDDERS)
+        ),
         rerankers=all_rerankers,
         stopping=stopping,
     )
@@ -233,7 +251,8 @@ def hub_embedder(config: Settings) -> HubEmbedderModel | None:
 
 
 def _embedding_choices(config: Settings) -> tuple[EmbeddingChoice, ...]:
-    modules = [registry.load(embedders, name) for name in registry.names(embedders) if name != hub_onnx.NAME]
+    names = [name for name in registry.names(embedders) if name not in {hub_onnx.NAME, *HOSTED_EMBEDDERS}]
+    modules = [registry.load(embedders, name) for name in names]
     built_in = [EmbeddingChoice(module.NAME, module.LABEL, module.DIMENSIONS) for module in modules]
     hub = hub_embedder(config)
     return (*built_in, *([EmbeddingChoice(hub.name, hub.label, hub.dimensions)] if hub else []))
@@ -253,6 +272,20 @@ def _make_embedder(config: Settings, name: str) -> Embedder:
             "Its owner can choose another one in the settings."
         )
     return hub_onnx.build(hub, **here)
+
+
+def _make_hosted_embedder(
+    config: Settings,
+    modules: dict[str, ModuleType],
+    local: Embedders,
+    guard: Guard,
+    access: ProviderAccess,
+    model: Model,
+) -> HostedEmbedder:
+    options = _llm_settings(config, guard, access)
+    # No provider's tokenizer works without the network: texts are cut as the built-in model cuts them.
+    offsets = local.get(config.rag_local_embedder).token_offsets
+    return modules[access.provider].build(options, model=model, offsets=offsets)
 
 
 def _llm_settings(config: Settings, guard: Guard, access: ProviderAccess) -> LLMSettings:
@@ -305,7 +338,7 @@ def _make_reranker(
     llm = calls.bound(kb, "judge") if name == "llm_judge" else None
     return module.build(
         RerankerParts(
-            embedder=all_embedders.get(kb.embedding_model),
+            embedder=None if is_hosted(kb.embedding_model) else all_embedders.get(kb.embedding_model),
             llm=llm,
             llm_model=kb.llm_model,
             url=config.rag_rerank_url,

@@ -19,6 +19,8 @@ from rag_app.settings import settings
 from rag_app.ui import routes
 from rag_app.ui.app import create_app
 from rag_app.ui.build import ROOT
+from rag_app.ui.dashboard.admin_models import page as admin_models
+from rag_app.ui.dashboard.admin_models.state import AdminModelsState
 from rag_app.ui.dashboard.conversations import page as conversations
 from rag_app.ui.dashboard.conversations import reader
 from rag_app.ui.dashboard.conversations.state import ConversationsState, ConversationState
@@ -91,6 +93,12 @@ app.add_page(
         EmbeddingState.load,
         ProvidersState.load,
     ],
+)
+app.add_page(
+    admin_models.admin_models_page,
+    route=routes.ADMIN_MODELS,
+    title=admin_models.TITLE,
+    on_load=[*OPEN, AdminModelsState.load],
 )
 app.add_page(
     shared_chat.shared_chat_page,

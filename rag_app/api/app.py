@@ -10,6 +10,7 @@ from rag_app import __version__
 from rag_app.api.errors import add_handlers
 from rag_app.api.middleware import Guard, ResponseHeaders
 from rag_app.api.routes import (
+    admin_models,
     auth,
     browser,
     chat,
@@ -52,6 +53,7 @@ def create_api() -> FastAPI:
         rag_configs,
         provider_keys,
         embedding_models,
+        admin_models,
         documents,
         chat,
         shared,

@@ -208,6 +208,9 @@ class EmbeddingChoiceOut(BaseModel):
     name: str
     label: str
     dimensions: int
+    is_hosted: bool = Field(description="Whether texts are sent to a provider, which charges for it.")
+    price_per_million: float | None = Field(description="US dollars; null where it is not known.")
+    estimated_cost_usd: float | None = Field(description="About what a switch would cost now, likewise.")
 
 
 class EmbeddingModelOut(BaseModel):
@@ -217,11 +220,15 @@ class EmbeddingModelOut(BaseModel):
     n_total: int = Field(description="Chunks there are.")
     percentage: int
     problem: str = Field(description="Why the switch waits or was given up; empty where all is well.")
+    n_tokens: int = Field(description="About how many tokens all chunks have.")
     choices: list[EmbeddingChoiceOut]
 
     @classmethod
     def of(cls, switch: EmbeddingSwitch) -> Self:
-        return cls(**asdict(switch), percentage=switch.percentage)
+        shown = asdict(switch)
+        for choice, out in zip(switch.choices, shown["choices"], strict=True):
+            out["estimated_cost_usd"] = switch.estimated_cost(choice)
+        return cls(**shown, percentage=switch.percentage)
 
 
 class KnobOut(BaseModel):

@@ -49,6 +49,7 @@ class KnowledgeBase:
     n_ordinals: int = 0  # numbers given to chunks so far, those of deleted ones included
     llm_fallbacks: tuple[ModelChoice, ...] = ()  # who answers where the model cannot, in this order
     monthly_budget_usd: float | None = None
+    embedding_dimensions: int = 384
     answer_language: str = ""  # of every answer; empty: as the question's
 
 

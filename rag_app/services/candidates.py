@@ -23,7 +23,6 @@ from rag_app.rag import bm25, fusion, spelling
 from rag_app.rag.bm25 import WordRanking
 from rag_app.rag.fusion import Fused
 from rag_app.rag.words import has_phrases, is_identifier, quoted_phrases, text_for_words
-from rag_app.services.embedders import Embedders
 from rag_app.services.trace import Trace
 
 SPARE = 20  # candidates beyond those asked for, in place of copies and of many from one document
@@ -72,7 +71,6 @@ class CandidateFinder:
     """Asks the database."""
 
     sessions: Sessions
-    embedders: Embedders
     # More at once would be no quicker, and would take the connections that everything else needs.
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SEARCHES_AT_ONCE))
 
@@ -92,7 +90,7 @@ class CandidateFinder:
             async with self._turns, self.sessions() as session:
                 space = EmbeddingSpace(
                     kb.embedding_model_id,
-                    self.embedders.get(kb.embedding_model).dimensions,
+                    kb.embedding_dimensions,
                     kb.has_indexed_vectors,
                     EFFORT if kb.n_ordinals < VERY_MANY else MORE_EFFORT,
                 )

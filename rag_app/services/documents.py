@@ -344,7 +344,7 @@ class DocumentService:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             chunk = await documents.chunk(session, scope, chunk_id=chunk_id)
             kb = await knowledge_bases.get(session, scope, counted=False)
-        embedder = self.embedders.get(kb.embedding_model)
+        embedder = await self.embedders.of(kb)
         text = f"{chunk.heading}\n{content}" if chunk.heading else content
         vectors, codes = await embed(embedder, [text])
         n_tokens = len(await asyncio.to_thread(embedder.token_offsets, text))

@@ -121,7 +121,7 @@ class IngestionService:
 
     async def _ingest(self, job: Job, scope: KbScope, document: Document, kb: KnowledgeBase) -> None:
         parsed = await self._parse(job, scope, document)
-        embedder = self.embedders.get(kb.embedding_model)
+        embedder = await self.embedders.of(kb)
         drafts = await asyncio.to_thread(
             cut,
             parsed,

@@ -10,8 +10,10 @@ import structlog
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, accounts, knowledge_bases
 from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.domain.models import Model
 from rag_app.domain.rag_config import RagConfig
 from rag_app.errors import InvalidInput
+from rag_app.services.models import ModelCatalogue
 from rag_app.services.provider_keys import ProviderKeyService
 from rag_app.services.rag_configs import changed_config, preset
 from rag_app.services.text import clean_line, clean_text
@@ -31,7 +33,7 @@ class Provider:
 
     name: str
     label: str
-    models: tuple[tuple[str, str], ...]
+    models: tuple[Model, ...]
     is_available: bool
     is_local: bool
 
@@ -45,6 +47,7 @@ class KnowledgeBaseService:
     llm_modules: Mapping[str, ModuleType]
     keys: ProviderKeyService
     embedding_model: str
+    catalogue: ModelCatalogue
 
     async def providers(self, *, owner_id: int) -> list[Provider]:
         """All providers, those that can answer this owner now first, the built-in one among them."""
@@ -53,7 +56,7 @@ class KnowledgeBaseService:
             Provider(
                 name=name,
                 label=module.LABEL,
-                models=tuple((model.id, model.label) for model in module.MODELS),
+                models=self.catalogue.of(name),
                 is_available=name in available,
                 is_local=not module.NEEDS_KEY,
             )

@@ -105,6 +105,7 @@ class ModelCalls:
         access = await self.keys.access(
             choice.provider, self.llms.label(choice.provider), owner_id=context.owner_id
         )
+        await self.catalogue.refresh()
         progress = _Progress()
         try:
             events = self.llms.get(access).stream(prompt, model=choice.model)

@@ -20,12 +20,12 @@ from rag_app.db.queries.search import FoundChunk
 from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase
 from rag_app.domain.rag_config import RagConfig
 from rag_app.domain.retrieval import Filters, Passage, Retrieval
-from rag_app.errors import InvalidInput
+from rag_app.errors import InvalidInput, PermanentError, TransientError
 from rag_app.rag import fusion
 from rag_app.rag.neighbourhood import around
 from rag_app.rag.rerankers.contract import RerankPassage
 from rag_app.services.candidates import Candidate, CandidateFinder, Query
-from rag_app.services.embedders import Embedders
+from rag_app.services.embedders import Embedders, is_hosted
 from rag_app.services.passages import Explained, passage_of, scored, valued
 from rag_app.services.questions import QuestionService
 from rag_app.services.rag_configs import changed_config
@@ -93,6 +93,8 @@ class RetrievalService:
         limit = min(limit or config.semantic_search_max_results, MAX_PASSAGES)
         queries = [question, *await self._variants(question, kb, trace)]
         embedded = await self._embed(queries, kb, trace)
+        if config.meaning_weight > 0 and embedded[0].vector is None:  # words are better than nothing
+            kb = replace(kb, rag_config=config.model_copy(update={"meaning_weight": 0.0}))
         candidates, words = await self.finder.find(
             scope, kb, embedded, filters=filters, limit=limit, trace=trace
         )
@@ -130,9 +132,16 @@ class RetrievalService:
         if kb.rag_config.meaning_weight == 0:
             trace.skipped("embed", "Only words count here.")
             return [Query(text, None) for text in queries]
-        with trace.step("embed"):
-            embedder = self.embedders.get(kb.embedding_model)
-            vectors = await asyncio.gather(*(embedder.embed_query(text) for text in queries))
+        with trace.step("embed") as note:
+            try:
+                embedder = await self.embedders.of(kb)
+                vectors = await asyncio.gather(*(embedder.embed_query(text) for text in queries))
+            except (TransientError, PermanentError) as error:
+                if not is_hosted(kb.embedding_model):
+                    raise
+                log.warning("searched_without_meaning", kb_id=kb.id, reason=str(error))
+                note.was_done, note.text = False, f"{error} So this was searched by words only."
+                return [Query(text, None) for text in queries]
         return [Query(text, vector) for text, vector in zip(queries, vectors, strict=True)]
 
     async def _reranked(

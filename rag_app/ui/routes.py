@@ -11,6 +11,7 @@ KNOWLEDGE_BASE = "/knowledge"
 DOCUMENT = "/knowledge/document/[doc]"
 SETTINGS = "/settings"
 PROVIDERS = f"{SETTINGS}?tab=providers"
+ADMIN_MODELS = "/admin/models"
 CHAT = "/chat"  # /chat/7: an owner tries knowledge base 7
 SHARED_CHAT = "/s"  # /s/<slug>: anyone with the link
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from rag_app.domain.provider_keys import ProviderStatus
 from rag_app.ui.chat.view import Turn
+from rag_app.ui.dashboard.admin_models.view import ModelForm
 from rag_app.ui.dashboard.document.view import Head
 from rag_app.ui.dashboard.knowledge_base.view import Summary
 from rag_app.ui.dashboard.settings.embedding_view import ModelView, SwitchView
@@ -239,6 +240,20 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "KnowledgeBaseState.ask_to_delete": lambda a: documents(a, a.document_id),
     "KnowledgeBaseState.keep": documents,
     "KnowledgeBaseState.delete": lambda a: documents(a, vars={"deleting_id": a.document_id}),
+    # models and prices: of the installation, and for whoever runs it only
+    "AdminModelsState.load": lambda a: call(url="/admin/models"),
+    "AdminModelsState.add": lambda a: call("openai", "gpt-7", "", url="/admin/models"),
+    "AdminModelsState.edit": lambda a: call("openai", "gpt-6-luna", url="/admin/models"),
+    "AdminModelsState.choose_kind": lambda a: call("embedding", url="/admin/models"),
+    "AdminModelsState.choose_temperature": lambda a: call(False, url="/admin/models"),
+    "AdminModelsState.close": lambda a: call(url="/admin/models"),
+    "AdminModelsState.save": lambda a: call(
+        {"context_tokens": "9", "max_output_tokens": "9", "input": "0"},
+        vars={"is_open": True, "form": ModelForm("openai", "gpt-6-luna")},
+    ),
+    "AdminModelsState.ask_to_remove": lambda a: call("openai", "gpt-6-luna"),
+    "AdminModelsState.remove": lambda a: call(vars={"removing": ModelForm("openai", "gpt-6-luna")}),
+    "AdminModelsState.look": lambda a: call("openai"),
     # the public link
     "ShareState.open": lambda a: call(a.kb_id),
     "ShareState.switch": lambda a: share(a, True),
@@ -252,6 +267,7 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "CreateKbState.open_existing": lambda a: call(a.kb_id),
     "CreateKbState.choose_provider": lambda a: edit_kb(a, "local"),
     "CreateKbState.choose_model": lambda a: edit_kb(a, "extractive-1"),
+    "CreateKbState.show_others": edit_kb,
     "CreateKbState.save": lambda a: edit_kb(a, {"name": "Mine", "temperature": "0.5", "max_tokens": "100"}),
     "CreateKbState.close": edit_kb,
     "MyKnowledgeBasesState.load": lambda a: call(),

@@ -34,6 +34,9 @@ OPEN_WITH_LINK = {"/api/shared/{slug}", "/api/shared/{slug}/conversations", "/ap
 
 # What to send where a body is needed; a name in braces is filled with an id of A.
 BODIES: dict[str, list[dict[str, Any]]] = {
+    "PUT /api/admin/models": [
+        {"provider": "openai", "id": "gpt-6-luna", "context_tokens": 9, "max_output_tokens": 9}
+    ],
     "POST /api/knowledge-bases": [],  # names nothing
     "PUT /api/auth/password": [],
     "PUT /api/knowledge-bases/{kb_id}": [{"name": "Mine"}, {"is_active": False}, {}],

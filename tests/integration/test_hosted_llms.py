@@ -18,11 +18,18 @@ from rag_app.rag import llms
 from rag_app.rag.llms import _streams
 from rag_app.rag.llms._failures import seconds
 from rag_app.rag.llms.contract import LLMSettings
-from tests.fake_llms import DEFAULT_ANSWER, FORMATS, PROMPT_TOKENS, THOUGHT_TOKENS, FakeLLMServer
+from tests.fake_llms import (
+    CACHED_TOKENS,
+    DEFAULT_ANSWER,
+    FORMATS,
+    PROMPT_TOKENS,
+    THOUGHT_TOKENS,
+    FakeLLMServer,
+)
 
 KEY = "sk-very-secret-0123456789"
 N_WORDS = len(DEFAULT_ANSWER.split())
-USAGE = Usage(PROMPT_TOKENS, N_WORDS + THOUGHT_TOKENS)
+USAGE = Usage(PROMPT_TOKENS, N_WORDS + THOUGHT_TOKENS, cached_tokens=CACHED_TOKENS)
 
 PROMPT = Prompt("Answer from the passages.", "How much leave?", (), "How much leave?", ())
 

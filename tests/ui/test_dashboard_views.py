@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from rag_app.domain.knowledge_bases import BatchProgress, Document, Job, KnowledgeBase, PagePart
+from rag_app.domain.models import Model, Price
 from rag_app.services.knowledge_bases import Provider
 from rag_app.ui import wording
 from rag_app.ui.dashboard.create_kb.view import model_options, provider_options
@@ -18,8 +20,13 @@ from rag_app.ui.dashboard.settings.view import device
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
-LOCAL = Provider("local", "Built-in", (("extractive-1", "Quotes"),), is_available=True, is_local=True)
-OPENAI = Provider("openai", "OpenAI", (("gpt", "GPT"),), is_available=False, is_local=False)
+FREE, CHEAP = (Price(Decimal(0)),), (Price(Decimal("0.1"), Decimal("0.5")),)
+QUOTES, GPT = (
+    Model("local", "extractive-1", "Quotes", prices=FREE),
+    Model("openai", "gpt", "GPT", prices=CHEAP),
+)
+LOCAL = Provider("local", "Built-in", (QUOTES,), is_available=True, is_local=True)
+OPENAI = Provider("openai", "OpenAI", (GPT,), is_available=False, is_local=False)
 
 KB = KnowledgeBase(
     id=7, owner_id=1, name="Handbook", description="", llm_provider="local", llm_model="extractive-1",
@@ -142,7 +149,10 @@ def test_card_counts_in_words():
 
 
 def test_model_that_is_used_stays_possible():
-    assert model_options([OPENAI], "openai", chosen="gpt-next") == [("gpt", "GPT"), ("gpt-next", "gpt-next")]
+    assert model_options([OPENAI], "openai", chosen="gpt-next") == [
+        ("gpt", "GPT — $0.10 in, $0.50 out"),
+        ("gpt-next", "gpt-next — price unknown"),
+    ]
     assert [option.is_disabled for option in provider_options([LOCAL, OPENAI], chosen="openai")] == [
         False,
         False,

@@ -19,7 +19,7 @@ SLUG_BYTES = 16  # 128 bit
 OWN_COLUMNS = {"semantic_search_threshold", "semantic_search_max_results"}  # the other knobs are JSON
 
 _COUNTED = """
-SELECT kb.*, m.name AS embedding_model, coalesce(s.has_indexed_vectors, false) AS has_indexed_vectors,
+SELECT kb.*, m.name AS embedding_model, m.dimensions AS embedding_dimensions, coalesce(s.has_indexed_vectors, false) AS has_indexed_vectors,
        coalesce(s.next_ordinal, 0) AS n_ordinals,
        coalesce(d.n_documents, 0) AS n_documents, coalesce(d.n_ready, 0) AS n_ready,
        coalesce(d.n_failed, 0) AS n_failed, coalesce(d.n_working, 0) AS n_working,
@@ -36,7 +36,7 @@ LEFT JOIN LATERAL (
   FROM documents WHERE kb_id = kb.id) d ON true
 """
 _UNCOUNTED = """
-SELECT kb.*, m.name AS embedding_model, coalesce(s.has_indexed_vectors, false) AS has_indexed_vectors,
+SELECT kb.*, m.name AS embedding_model, m.dimensions AS embedding_dimensions, coalesce(s.has_indexed_vectors, false) AS has_indexed_vectors,
        coalesce(s.next_ordinal, 0) AS n_ordinals,
        0 AS n_documents, 0 AS n_ready, 0 AS n_failed, 0 AS n_working,
        0 AS n_chunks, 0 AS n_conversations
@@ -61,6 +61,7 @@ def _knowledge_base(row: Any) -> KnowledgeBase:
         is_active=row.is_active,
         embedding_model=row.embedding_model,
         embedding_model_id=row.embedding_model_id,
+        embedding_dimensions=row.embedding_dimensions,
         created_at=row.created_at,
         updated_at=row.updated_at,
         n_documents=row.n_documents,

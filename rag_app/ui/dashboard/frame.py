@@ -22,4 +22,5 @@ def frame(*children: Child, active: str, wide: bool = False) -> rx.Component:
         user_email=AccountState.email,
         switcher=kb_switcher,
         wide=wide,
+        is_admin=AccountState.is_admin,
     )
