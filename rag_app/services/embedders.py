@@ -24,7 +24,7 @@ from rag_app.services.models import ModelCatalogue
 from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
 from rag_app.services.usage import UsageService
 
-_Key = tuple[Model, str | None, bytes]
+_Key = tuple[Model, str | None, bytes, bool]
 
 
 def is_hosted(name: str) -> bool:
@@ -93,7 +93,8 @@ class HostedEmbedders:
 
     def _client(self, access: ProviderAccess, model: Model) -> HostedEmbedder:
         key = access.api_key.get_secret_value() if access.api_key else ""
-        wanted = (model, access.base_url, hashlib.sha256(key.encode()).digest())
+        digest = hashlib.sha256(key.encode()).digest()
+        wanted = (model, access.base_url, digest, access.is_guarded)
         if wanted not in self._made:
             self._made[wanted] = self.make(access, model)
         return self._made[wanted]

@@ -199,7 +199,7 @@ async def test_a_key_that_was_taken_away_leaves_the_search_by_words(owner, kb, r
     now = await state(owner, kb)
 
     assert found.passages[0].content == "There is 25 days of leave."
-    assert any("No key for OpenAI" in step.note for step in found.steps)
+    assert any("no key for OpenAI" in step.note for step in found.steps)
     assert SMALL not in [choice["name"] for choice in now["choices"]]
     assert GEMINI in [choice["name"] for choice in now["choices"]]
 
