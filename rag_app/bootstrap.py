@@ -201,7 +201,7 @@ def build(config: Settings) -> Services:
             find_tessdata,
             quotas,
         ),
-        faq=FaqService(sessions, storage, jobs_queue, parse_limits),
+        faq=FaqService(sessions, storage, jobs_queue, parse_limits, quotas),
         retrieval=retrieval,
         chat=ChatService(sessions, retrieval, questions, calls, stopping, limits, quotas),
         conversations=ConversationService(sessions),
