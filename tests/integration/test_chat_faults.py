@@ -29,7 +29,7 @@ def answering() -> str:
 
 @pytest.fixture
 def patience_s(request) -> float:
-    """How long silence is borne: briefly where a test is about silence, else longer than any machine needs."""
+    """How long silence is borne: briefly where a test is about it, else longer than any machine needs."""
     params = getattr(getattr(request.node, "callspec", None), "params", {})
     return 0.5 if str(params.get("fault")).startswith(("stall", "slow")) else 30
 

@@ -36,7 +36,7 @@ def with_keys() -> tuple[str, ...]:
 
 @pytest.fixture
 def patience_s(request) -> float:
-    """How long silence is borne: briefly where a test is about silence, else longer than any machine needs."""
+    """How long silence is borne: briefly where a test is about it, else longer than any machine needs."""
     params = getattr(getattr(request.node, "callspec", None), "params", {})
     return 0.5 if str(params.get("fault")).startswith("stall") else 30
 
