@@ -9,7 +9,7 @@ from typing import Protocol
 
 from rag_app import doctor, log, processes
 from rag_app.errors import RagAppError
-from rag_app.services.provider_checks import as_table
+from rag_app.services.provider_trials import as_table
 from rag_app.settings import Settings, read_settings
 
 FAILED = 1
@@ -65,6 +65,19 @@ def check_providers(configuration: Settings, *, supervised: bool) -> int:
     return 0 if all(one.fine for one in found) else FAILED
 
 
+def keys(configuration: Settings, *, supervised: bool) -> int:
+    """Encrypt all stored secrets anew with the first of RAG_ENCRYPTION_KEYS: `keys rotate`."""
+    with processes.open_database(configuration, supervised=supervised) as database:
+        n_done, n_unreadable = processes.rotate_keys(configuration, database.dsn)
+    print(f"{n_done} stored secrets were encrypted anew with the first key.")
+    if n_unreadable:
+        print(
+            f"{n_unreadable} can be read with no key and stay as they are. List the key they were stored "
+            "with as well and run this again, or let their owners enter them again."
+        )
+    return FAILED if n_unreadable else 0
+
+
 class Command(Protocol):
     """A command of this program; `supervised` when `up` started it."""
 
@@ -82,8 +95,12 @@ COMMANDS: dict[str, Command] = {
     "migrate": migrate,
     "build": build,
     "doctor": check,
+    "keys": keys,
 }
 PARTS: dict[tuple[str, str], Command] = {("doctor", "providers"): check_providers}
+
+
+ACTIONS = {"keys": ("rotate",)}  # of the commands that have some
 
 
 def main() -> int:
@@ -110,6 +127,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, function in COMMANDS.items():
         command = commands.add_parser(name, help=function.__doc__)
+        if name in ACTIONS:
+            command.add_argument("action", choices=ACTIONS[name])
         parts = {part: run.__doc__ for (of, part), run in PARTS.items() if of == name}
         if parts:
             words = "; ".join(f"{part}: {words}" for part, words in parts.items())

@@ -14,9 +14,10 @@ from rag_app.db.embedded import writable_folder
 from rag_app.db.file_locks import FileLock
 from rag_app.errors import RagAppError
 from rag_app.processes import check_port, open_database
-from rag_app.rag import llms
+from rag_app.rag import embedders, llms
 from rag_app.rag.llms.contract import LLMSettings
-from rag_app.services.provider_checks import ProviderCheck, check_provider
+from rag_app.rag.model_table import model_table
+from rag_app.services.provider_trials import ProviderTrial, try_embedder, try_provider
 from rag_app.settings import Settings
 
 MIN_FREE_GB = 2.0  # a first start with models and pages takes about half of it
@@ -126,9 +127,9 @@ def _keys(configuration: Settings) -> Iterator[Finding]:
         yield Finding(True, name.upper(), "configured" if configured else "not configured (optional)")
 
 
-async def examine_providers(configuration: Settings) -> list[ProviderCheck]:
+async def examine_providers(configuration: Settings) -> list[ProviderTrial]:
     """Make a few small real calls to each provider that has a key here; they cost next to nothing."""
-    found: list[ProviderCheck] = []
+    found: list[ProviderTrial] = []
     for name in registry.names(llms):
         module = registry.load(llms, name)
         key = getattr(configuration, f"{name}_api_key", None)
@@ -141,5 +142,8 @@ async def examine_providers(configuration: Settings) -> list[ProviderCheck]:
             first_token_timeout_s=configuration.rag_llm_first_token_timeout_s,
             idle_timeout_s=configuration.rag_llm_idle_timeout_s,
         )
-        found += await check_provider(module, settings)
+        found += await try_provider(module, settings)
+        if embedding_models := model_table().of(name, "embedding"):
+            embedder = registry.load(embedders, name)
+            found.append(await try_embedder(embedder, settings, embedding_models[0]))
     return found

@@ -3,11 +3,15 @@
     POST /openai/v1/chat/completions                         GET  /_fake/requests   what was asked
     POST /anthropic/v1/messages                              POST /_fake/reply      {"text": what to answer}
     POST /gemini/v1beta/models/{model}:streamGenerateContent POST /_fake/fault    {"provider": …, "fault": …}
+    POST /openai/v1/embeddings
+    POST /gemini/v1beta/models/{model}:batchEmbedContents
+    GET  /openai/v1/models  /anthropic/v1/models  /gemini/v1beta/models
 
-A marker in the last question chooses a fault: `[[fault:stall]]`, `[[fault:cut at=start]]`,
-`[[fault:rate_limit_429 times=1 retry_after=0]]`. `at=start` strikes before the first word instead of in
-the middle; `times=n` only the first n requests with this marker; `only=gemini` spares the other providers.
-`fail_with("gemini", "overloaded")` does the same to every request of a provider. All faults: `FAULTS`.
+A marker in the last question, or in a text to be embedded, chooses a fault: `[[fault:stall]]`,
+`[[fault:cut at=start]]`, `[[fault:rate_limit_429 times=1 retry_after=0]]`. `at=start` strikes before the
+first word instead of in the middle; `times=n` only the first n requests with this marker; `only=gemini`
+spares the other providers. `fail_with("gemini", "overloaded")` does the same to every request of a
+provider. All faults: `FAULTS`.
 `{now}` in the answer is the machine's clock (`time.monotonic`) at the moment its word is sent.
 
 HTTP is written by hand here, because no server library lets a handler reset its TCP connection.
@@ -18,6 +22,8 @@ For another process: `python -m tests.fake_llms --port 8099`.
 
 import argparse
 import asyncio
+import base64
+import hashlib
 import json
 import re
 import socket
@@ -31,6 +37,7 @@ from typing import Any, Protocol, Self
 
 DEFAULT_ANSWER = "Employees have 25 days of leave a year [1]. Ask your manager first [2]."
 PROMPT_TOKENS = 42  # what every prompt counts for
+CACHED_TOKENS = 7  # of those, what the provider had read before
 THOUGHT_TOKENS = 3  # billed on top of one token a word
 PAUSE_S = 0.002  # between words, so that they travel one by one
 
@@ -38,9 +45,11 @@ REFUSALS = (
     "rate_limit_429", "overloaded", "server_error", "bad_key", "not_allowed", "quota", "context_too_long",
     "unknown_model", "refused",
 )  # fmt: skip
+EMBEDDING_FAULTS = ("fewer", "more_numbers", "no_numbers")
 STREAM_FAULTS = ("slow_start", "stall", "cut", "error_event", "garbage", "no_done", "filtered", "no_usage")
 FOREIGN = ("bad_gateway", "hang_up")  # what stands between us and the provider fails
-FAULTS = (*STREAM_FAULTS, *REFUSALS, *FOREIGN)
+FAULTS = (*STREAM_FAULTS, *REFUSALS, *FOREIGN, *EMBEDDING_FAULTS)
+REFUSED_KEY = "sk-refused"  # what every list of models and no other request refuses
 
 _MARKER = re.compile(r"\[\[fault:(?P<name>\w+)(?P<options>[^\]]*)\]\]")
 
@@ -108,9 +117,28 @@ class WireFormat(Protocol):
 
     def invalid(self, message: str) -> Response: ...
 
+    def models(self) -> Any:
+        """What the list of models answers."""
+        ...
+
+
+class EmbeddingFormat(Protocol):
+    """How one provider words the embedding of texts."""
+
+    def objection(self, request: RecordedRequest) -> str | None: ...
+
+    def texts(self, body: Any) -> list[str]: ...
+
+    def answer(self, body: Any, vectors: list[list[float]], *, n_tokens: int | None) -> Any: ...
+
 
 class OpenAIFormat:
     """Chat completions."""
+
+    def models(self) -> Any:
+        ids = ["gpt-6-luna", "gpt-7-nova", "gpt-image-9", "text-embedding-3-small", "tts-3", "whisper-2"]
+        data = [{"id": id, "object": "model", "created": 1_790_000_000, "owned_by": "openai"} for id in ids]
+        return {"object": "list", "data": data}
 
     def objection(self, request: RecordedRequest) -> str | None:
         body = request.body
@@ -136,8 +164,14 @@ class OpenAIFormat:
 
     def ending(self, n_words: int, *, finish: str, with_usage: bool) -> list[bytes]:
         reason = {"stop": "stop", "filtered": "content_filter"}[finish]
-        usage = {"prompt_tokens": PROMPT_TOKENS, "completion_tokens": n_words + THOUGHT_TOKENS}
-        usage["total_tokens"] = sum(usage.values())
+        completion_tokens = n_words + THOUGHT_TOKENS
+        usage = {
+            "prompt_tokens": PROMPT_TOKENS,
+            "completion_tokens": completion_tokens,
+            "total_tokens": PROMPT_TOKENS + completion_tokens,
+            "prompt_tokens_details": {"cached_tokens": CACHED_TOKENS, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": THOUGHT_TOKENS, "audio_tokens": 0},
+        }
         counts = [_event(self._body([], usage))] if with_usage else []
         return [self._chunk({}, reason), *counts, b"data: [DONE]\n\n"]
 
@@ -173,7 +207,7 @@ class OpenAIFormat:
     def _chunk(self, delta: dict[str, str], finish_reason: str | None = None) -> bytes:
         return _event(self._body([{"index": 0, "delta": delta, "finish_reason": finish_reason}], None))
 
-    def _body(self, choices: list[Any], usage: dict[str, int] | None) -> dict[str, Any]:
+    def _body(self, choices: list[Any], usage: dict[str, Any] | None) -> dict[str, Any]:
         return {
             "id": "chatcmpl-1",
             "object": "chat.completion.chunk",
@@ -184,8 +218,68 @@ class OpenAIFormat:
         }
 
 
+class OpenAIEmbeddings:
+    """`/embeddings`, as OpenAI and compatible servers have it."""
+
+    def objection(self, request: RecordedRequest) -> str | None:
+        body = request.body
+        if not request.headers.get("authorization", "").startswith("Bearer "):
+            return "Missing bearer authentication in header."
+        if not isinstance(body["input"], list) or not 1 <= len(body["input"]) <= 2048:
+            return "'input' must be a list of 1 to 2048 texts."
+        if any(not text for text in body["input"]):
+            return "'$.input' is invalid: input cannot be an empty string."
+        if any(len(text.encode()) > 8192 * 4 for text in body["input"]):
+            return "This model's maximum context length is 8192 tokens."
+        return None
+
+    def texts(self, body: Any) -> list[str]:
+        return body["input"]
+
+    def answer(self, body: Any, vectors: list[list[float]], *, n_tokens: int | None) -> Any:
+        is_base64 = body.get("encoding_format") == "base64"
+        data = [
+            {"object": "embedding", "index": index, "embedding": _base64(one) if is_base64 else one}
+            for index, one in enumerate(vectors)
+        ]
+        counts = {} if n_tokens is None else {"usage": {"prompt_tokens": n_tokens, "total_tokens": n_tokens}}
+        return {"object": "list", "data": data, "model": body["model"], **counts}
+
+
+class GeminiEmbeddings:
+    """`batchEmbedContents`."""
+
+    def objection(self, request: RecordedRequest) -> str | None:
+        entries = request.body["requests"]
+        if "x-goog-api-key" not in request.headers:
+            return "The request is missing a valid API key."
+        if not 1 <= len(entries) <= 100:
+            return "at most 100 requests can be in one batch"
+        if any(not "".join(part["text"] for part in entry["content"]["parts"]) for entry in entries):
+            return "EmbedContentRequest.content contains an empty Part."
+        if "embedding-2" in request.path and any("taskType" in entry for entry in entries):
+            return "task_type is not supported by this model."
+        return None
+
+    def texts(self, body: Any) -> list[str]:
+        parts = (entry["content"]["parts"] for entry in body["requests"])
+        return ["".join(part["text"] for part in each) for each in parts]
+
+    def answer(self, body: Any, vectors: list[list[float]], *, n_tokens: int | None) -> Any:
+        counts = {} if n_tokens is None else {"usageMetadata": {"promptTokenCount": n_tokens}}
+        return {"embeddings": [{"values": one} for one in vectors], **counts}
+
+
 class AnthropicFormat:
     """Messages."""
+
+    def models(self) -> Any:
+        ids = {"claude-haiku-5-5": "Claude Haiku 5.5", "claude-next-6": "Claude Next 6"}
+        data = [
+            {"id": id, "type": "model", "display_name": name, "created_at": "2026-09-01T00:00:00Z"}
+            for id, name in ids.items()
+        ]
+        return {"data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]}
 
     def objection(self, request: RecordedRequest) -> str | None:
         body = request.body
@@ -208,9 +302,9 @@ class AnthropicFormat:
 
     def opening(self, *, with_usage: bool) -> list[bytes]:
         usage = {
-            "input_tokens": PROMPT_TOKENS - 12,
+            "input_tokens": PROMPT_TOKENS - CACHED_TOKENS - 5,
             "cache_creation_input_tokens": 5,
-            "cache_read_input_tokens": 7,
+            "cache_read_input_tokens": CACHED_TOKENS,
             "output_tokens": 1,
         }
         message = {
@@ -281,6 +375,20 @@ class AnthropicFormat:
 class GeminiFormat:
     """generateContent, streamed as server-sent events."""
 
+    def models(self) -> Any:
+        actions = {
+            "gemini-3.5-flash-lite": ["generateContent", "countTokens"],
+            "gemini-5-xenon": ["generateContent"],
+            "gemini-embedding-2": ["embedContent", "batchEmbedContents"],
+            "veo-9": ["predictLongRunning"],
+        }
+        return {
+            "models": [
+                {"name": f"models/{id}", "displayName": id.title(), "supportedGenerationMethods": methods}
+                for id, methods in actions.items()
+            ]
+        }
+
     def objection(self, request: RecordedRequest) -> str | None:
         body = request.body
         if "x-goog-api-key" not in request.headers or "alt=sse" not in request.path:
@@ -301,6 +409,7 @@ class GeminiFormat:
     def ending(self, n_words: int, *, finish: str, with_usage: bool) -> list[bytes]:
         usage = {
             "promptTokenCount": PROMPT_TOKENS,
+            "cachedContentTokenCount": CACHED_TOKENS,
             "candidatesTokenCount": n_words,
             "thoughtsTokenCount": THOUGHT_TOKENS,
             "totalTokenCount": PROMPT_TOKENS + n_words + THOUGHT_TOKENS,
@@ -353,13 +462,28 @@ FORMATS: dict[str, WireFormat] = {
     "anthropic": AnthropicFormat(),
     "gemini": GeminiFormat(),
 }
+EMBEDDING_FORMATS: dict[str, EmbeddingFormat] = {"openai": OpenAIEmbeddings(), "gemini": GeminiEmbeddings()}
 _BASE_PATHS = {"openai": "/openai/v1", "anthropic": "/anthropic", "gemini": "/gemini"}
+_N_NUMBERS = {"3-small": 1536, "3-large": 3072, "gemini-embedding": 3072}
 _GARBAGE = b"event: message_start\ndata: <html>502 Bad Gateway</html>\n\n"
 _ERROR_PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
 def _event(data: Any) -> bytes:
     return b"data: " + json.dumps(data).encode() + b"\n\n"
+
+
+def _base64(vector: list[float]) -> str:
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+
+
+def embedding_of(text: str, n_numbers: int) -> list[float]:
+    """A vector that says which words a text has, three times as long as it should be."""
+    vector = [1e-3] * n_numbers
+    for word in re.findall(r"\w+", text.lower()):
+        vector[int.from_bytes(hashlib.sha256(word.encode()).digest()[:4]) % n_numbers] += 1.0
+    length = sum(number * number for number in vector) ** 0.5
+    return [3 * number / length for number in vector]
 
 
 # ---- the server
@@ -420,6 +544,11 @@ class FakeLLMServer:
         async with self._news:
             await self._news.wait_for(lambda: len(self.requests) >= count)
 
+    async def wait_until(self, is_so: Callable[[list[RecordedRequest]], bool]) -> None:
+        """Wait until something holds for the requests so far."""
+        async with self._news:
+            await self._news.wait_for(lambda: is_so(self.requests))
+
     async def wait_for_disconnects(self, count: int = 1) -> None:
         """Wait until that many clients left before their answer was complete."""
         async with self._news:
@@ -448,6 +577,12 @@ class FakeLLMServer:
         if wire is None:
             return await _send(writer, Response(404, {"error": {"message": "Not found"}}))
         await self._note(self.requests, request)
+        if request.path.partition("?")[0].endswith("/models"):
+            if REFUSED_KEY in str(request.headers):
+                return await _send(writer, wire.refusal("bad_key", key=REFUSED_KEY, retry_after="0"))
+            return await _send(writer, Response(200, wire.models()))
+        if request.path.endswith(("/embeddings", ":batchEmbedContents")):
+            return await self._embed(request, reader, writer)
         if objection := wire.objection(request):
             return await _send(writer, wire.invalid(objection))
         fault = self._fault(request, wire.last_user_text(request.body))
@@ -470,6 +605,45 @@ class FakeLLMServer:
         finally:
             left.cancel()
             await asyncio.wait({left})  # two may not read from one connection
+        return None
+
+    async def _embed(
+        self, request: RecordedRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        wire, embeddings = FORMATS[request.provider], EMBEDDING_FORMATS[request.provider]
+        if objection := embeddings.objection(request):
+            return await _send(writer, wire.invalid(objection))
+        texts = embeddings.texts(request.body)
+        fault = self._fault(request, "\n".join(texts))
+        if fault.name in REFUSALS:
+            key = request.headers.get("x-goog-api-key") or request.headers.get("authorization", "")
+            retry_after = fault.options.get("retry_after", "0")
+            return await _send(writer, wire.refusal(fault.name, key=key, retry_after=retry_after))
+        model = f"{request.path} {request.body.get('model')}"
+        n_numbers = next((n for name, n in _N_NUMBERS.items() if name in model), 768)
+        vectors = [embedding_of(text, n_numbers) for text in texts]
+        if fault.name == "fewer":
+            vectors = vectors[:-1]
+        if fault.name == "more_numbers":
+            vectors = [[*vector, 0.0] for vector in vectors]
+        if fault.name == "no_numbers":
+            vectors = [[0.0] * n_numbers for _ in vectors]
+        n_tokens = None if fault.name == "no_usage" else sum(len(text.split()) for text in texts)
+        body = json.dumps(embeddings.answer(request.body, vectors, n_tokens=n_tokens)).encode()
+        if fault.name == "garbage":
+            body = _GARBAGE
+        if fault.name == "stall":
+            left = asyncio.create_task(_left(reader))
+            await left
+            await self._note(self.disconnects, request)
+            raise ConnectionResetError
+        writer.write(_head(200, {"content-type": "application/json", "content-length": str(len(body))}))
+        if fault.name == "cut":
+            writer.write(body[: len(body) // 2])
+            await writer.drain()
+            raise ConnectionResetError
+        writer.write(body)
+        await writer.drain()
         return None
 
     def _fault(self, request: RecordedRequest, text: str) -> Fault:

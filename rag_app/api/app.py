@@ -10,17 +10,22 @@ from rag_app import __version__
 from rag_app.api.errors import add_handlers
 from rag_app.api.middleware import Guard, ResponseHeaders
 from rag_app.api.routes import (
+    admin_models,
     auth,
     browser,
     chat,
     docs,
     documents,
     embedding_models,
+    faq,
     health,
     knowledge_bases,
+    limits,
     prompt_previews,
+    provider_keys,
     rag_configs,
     shared,
+    usage,
 )
 from rag_app.api.share_pages import SharePages
 from rag_app.settings import Settings
@@ -51,10 +56,15 @@ def create_api() -> FastAPI:
         knowledge_bases,
         rag_configs,
         prompt_previews,
+        provider_keys,
         embedding_models,
+        faq,
+        admin_models,
         documents,
         chat,
         shared,
+        usage,
+        limits,
     ):
         api.include_router(module.router)
     return api

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
+from rag_app.api.usage_shapes import ConversationUsageOut
 from rag_app.domain.accounts import Tokens, User
 from rag_app.domain.conversations import Conversation, Message
 from rag_app.domain.embedding_models import EmbeddingSwitch
@@ -20,6 +21,7 @@ from rag_app.domain.knowledge_bases import (
     StoredChunk,
     StoredPage,
 )
+from rag_app.domain.provider_keys import ProviderStatus
 from rag_app.domain.rag_config import PRESET_WORDS, PRESETS, PresetName, RagConfig, preset_of
 from rag_app.domain.retrieval import Filters, Passage, Retrieval, StepName
 from rag_app.services.prompt_previews import PromptPreview
@@ -106,6 +108,33 @@ class TokensOut(BaseModel):
         )
 
 
+class ProviderKeyBody(Body):
+    api_key: SecretStr | None = Field(None, max_length=2000)
+    base_url: Text | None = Field(
+        None, max_length=2000, description="An OpenAI-compatible server of your own, such as …/v1."
+    )
+
+
+class ProviderTestBody(Body):
+    model: Text | None = Field(None, max_length=200, description="Which model to ask; else a known one.")
+
+
+class ProviderKeyOut(BaseModel):
+    provider: Provider
+    label: str
+    source: Literal["owner", "installation", "none"] = Field(description="Whose key calls are made with.")
+    has_installation_key: bool
+    takes_base_url: bool
+    last_four: str = Field(description="Of your key; empty for a very short one.")
+    base_url: str
+    checked_at: datetime | None = Field(description="When your key was tested.")
+    problem: str = Field(description="What that test found; empty when all was well.")
+
+    @classmethod
+    def of(cls, status: ProviderStatus) -> Self:
+        return cls.model_validate(asdict(status))
+
+
 class CreateKnowledgeBaseBody(Body):
     name: Text = Field(max_length=1000)
     description: Text | None = Field(None, max_length=10_000)
@@ -133,11 +162,18 @@ class UpdateKnowledgeBaseBody(Body):
         None, max_length=20, description="Of every answer, such as `de`; empty for that of the question."
     )
     is_active: bool | None = None
+    monthly_budget_usd: float | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        allow_inf_nan=False,
+        description="What hosted models may cost a month; null for no budget.",
+    )
 
     def changes(self) -> dict[str, Any]:
-        """What was sent; null for a description or prompt empties it, else it means no change."""
+        """What was sent; null for a description, prompt or budget empties it, else it means no change."""
         sent = self.model_dump(exclude_unset=True)
-        emptied = {"description": "", "system_prompt": ""}
+        emptied = {"description": "", "system_prompt": "", "monthly_budget_usd": None}
         return {
             name: emptied[name] if value is None and name in emptied else value
             for name, value in sent.items()
@@ -192,6 +228,7 @@ class KnowledgeBaseOut(BaseModel):
     is_public: bool
     share_url: str | None
     is_active: bool
+    monthly_budget_usd: float | None
     n_documents: int
     n_ready: int
     n_failed: int
@@ -226,6 +263,9 @@ class EmbeddingChoiceOut(BaseModel):
     name: str
     label: str
     dimensions: int
+    is_hosted: bool = Field(description="Whether texts are sent to a provider, which charges for it.")
+    price_per_million: float | None = Field(description="US dollars; null where it is not known.")
+    estimated_cost_usd: float | None = Field(description="About what a switch would cost now, likewise.")
 
 
 class EmbeddingModelOut(BaseModel):
@@ -235,11 +275,15 @@ class EmbeddingModelOut(BaseModel):
     n_total: int = Field(description="Chunks there are.")
     percentage: int
     problem: str = Field(description="Why the switch waits or was given up; empty where all is well.")
+    n_tokens: int = Field(description="About how many tokens all chunks have.")
     choices: list[EmbeddingChoiceOut]
 
     @classmethod
     def of(cls, switch: EmbeddingSwitch) -> Self:
-        return cls(**asdict(switch), percentage=switch.percentage)
+        shown = asdict(switch)
+        for choice, out in zip(switch.choices, shown["choices"], strict=True):
+            out["estimated_cost_usd"] = switch.estimated_cost(choice)
+        return cls(**shown, percentage=switch.percentage)
 
 
 class KnobOut(BaseModel):
@@ -582,6 +626,12 @@ class InsteadOfOut(BaseModel):
     words: str
 
 
+class CuratedOut(BaseModel):
+    entry_id: int
+    question: str
+    match: float = Field(description="How near the question came to the entry's, from 0 to 1.")
+
+
 class MessageOut(BaseModel):
     id: int
     conversation_id: int
@@ -599,6 +649,9 @@ class MessageOut(BaseModel):
     feedback: int | None
     feedback_reason: str | None
     reason: str | None = Field(description="Why an answer is not complete.")
+    curated: CuratedOut | None = Field(
+        None, description="The entry of the FAQ whose answer this is, word for word."
+    )
     created_at: datetime
 
     @classmethod
@@ -609,6 +662,7 @@ class MessageOut(BaseModel):
             conversation_id=message.conversation_id,
             sender=message.sender,
             content=message.content,
+            curated=details.get("curated"),
             status=message.status,
             citations=[CitationOut(**asdict(citation)) for citation in message.citations],
             provider=details.get("provider"),
@@ -627,6 +681,9 @@ class MessageOut(BaseModel):
 
 class ConversationWithMessagesOut(ConversationOut):
     messages: list[MessageOut]
+    usage: ConversationUsageOut | None = Field(
+        None, description="What it cost, for the owner of the knowledge base; null for its visitor."
+    )
 
 
 class FeedbackBody(Body):

@@ -38,13 +38,15 @@ from rag_app.domain.conversations import (
     Retrieved,
     Rewritten,
 )
+from rag_app.domain.faq import CuratedAnswer
 from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase
 from rag_app.domain.retrieval import Passage
-from rag_app.errors import Conflict, InvalidInput, NotFound, RagAppError
+from rag_app.errors import Conflict, InvalidInput, LimitReached, NotFound, PermanentError, RagAppError
 from rag_app.rag.citations import CitationStream, citations
 from rag_app.rag.grounding import ground
 from rag_app.rag.prompts import build_prompt
 from rag_app.services.askers import Asker, admit
+from rag_app.services.limits import LimitService, told_to_visitors
 from rag_app.services.model_calls import ModelCalls
 from rag_app.services.outages import as_outage
 from rag_app.services.questions import QuestionService
@@ -56,6 +58,7 @@ from rag_app.services.trace import Trace
 log = structlog.get_logger()
 
 OUR_FAULT = "Something went wrong on our side. Please try again."
+CURATED_MODEL = "curated"  # said in the place of a model where the FAQ answered
 STOPPED = "The answer was stopped."
 VISITORS_REASON = "The answer could not be completed. Please try again in a moment."
 VISITOR_QUESTIONS_PER_MINUTE = 30
@@ -73,6 +76,7 @@ class _Answer:
     passages: tuple[Passage, ...] = ()
     answering: Answering | None = None
     completed: Completed | None = None
+    curated: CuratedAnswer | None = None
     first_token_ms: float | None = None
     retrieval_ms: float = 0
     started: float = field(default_factory=time.perf_counter)
@@ -88,6 +92,7 @@ class ChatService:
     calls: ModelCalls
     stopping: Stopping
     limits: RateLimits
+    quotas: LimitService
 
     async def answer(
         self, question: str, *, conversation_id: int, asker: Asker
@@ -100,7 +105,7 @@ class ChatService:
             NotFound: the conversation is not this asker's.
             InvalidInput: no question, or one that is too long.
             Conflict: the conversation is closed.
-            LimitReached: too many questions within a minute.
+            LimitReached: too many questions within a minute, or more than the plan allows.
         """
         question = check_question(question)
         scope, asker, kb, history = await self._open(conversation_id, asker)
@@ -178,6 +183,7 @@ class ChatService:
         *,
         instead_of: int | None = None,
     ) -> AsyncGenerator[AnswerEvent]:
+        await self._check_model(kb, asker)
         async with self.sessions.begin() as session:  # the old question goes only when the new one is kept
             await access.hold(session, scope)
             if instead_of is not None:
@@ -187,11 +193,21 @@ class ChatService:
             asked = await conversations.add_message(
                 session, scope, conversation_id=conversation_id, sender="user", content=question
             )
+            await self.quotas.take_message(session, scope, conversation_id=conversation_id)
         yield Asked(asked.id)
         events = self._answer(question, scope, kb, history, conversation_id)
         async with aclosing(events):
             async for event in events:
                 yield told_to(asker, event)
+
+    async def _check_model(self, kb: KnowledgeBase, asker: Asker) -> None:
+        """Refuse a question whose answer may not be paid for, before it is kept. Raises LimitReached."""
+        try:
+            await self.calls.check(kb)
+        except LimitReached as error:
+            raise error if asker.is_owner else told_to_visitors(error) from error
+        except PermanentError:
+            return  # the answer says what is missing
 
     async def _answer(
         self,
@@ -211,17 +227,20 @@ class ChatService:
             found = await self.retrieval.retrieve(scope, kb, searched, trace=trace)
             answer.passages, answer.retrieval_ms = found.passages, found.timings_ms["total"]
             yield Retrieved(found.passages, found.timings_ms)
-            prompt = build_prompt(
-                question,
-                found.passages,
-                history=history,
-                standalone_question=searched,
-                system_prompt=kb.system_prompt,
-                max_tokens=kb.max_tokens,
-                temperature=kb.temperature,
-                language=kb.answer_language,
-            )
-            deltas = self._stream(prompt, kb, answer, conversation_id)
+            if found.curated is not None:
+                deltas = _given(found.curated, found.passages[:1], answer)
+            else:
+                prompt = build_prompt(
+                    question,
+                    found.passages,
+                    history=history,
+                    standalone_question=searched,
+                    system_prompt=kb.system_prompt,
+                    max_tokens=kb.max_tokens,
+                    temperature=kb.temperature,
+                    language=kb.answer_language,
+                )
+                deltas = self._stream(prompt, kb, answer, conversation_id)
             async with aclosing(deltas):
                 async for delta in deltas:
                     yield delta
@@ -325,6 +344,12 @@ class _Store:
             "grounding": asdict(grounded),
             "answerable": answer.completed.answerable if answer.completed else None,
             "finish_reason": answer.completed.finish_reason if answer.completed else None,
+            "curated": answer.curated
+            and {
+                "entry_id": answer.curated.entry_id,
+                "question": answer.curated.question,
+                "match": answer.curated.match,
+            },
             "reason": reason,
             "request_id": str(answer.request_id),
         }
@@ -363,6 +388,19 @@ class _Store:
             is_known = isinstance(error, RagAppError) or as_outage(error) is not None
             log.warning("answer_not_saved", conversation_id=self.conversation_id, exc_info=not is_known)
             return None
+
+
+async def _given(
+    curated: CuratedAnswer, passages: tuple[Passage, ...], answer: _Answer
+) -> AsyncGenerator[Delta]:
+    """An answer of the FAQ as it is, with its entry as the one passage it cites."""
+    answer.passages, answer.curated = passages, curated
+    checked = CitationStream(passages)
+    answer.markers = checked.markers
+    answer.first_token_ms = (time.perf_counter() - answer.started) * 1000
+    answer.text = checked.feed(f"{curated.answer} [1]") + checked.close()
+    answer.completed = Completed(Usage(), "stop", CURATED_MODEL, answerable=True)
+    yield Delta(answer.text)
 
 
 def told_to(asker: Asker, event: AnswerEvent) -> AnswerEvent:

@@ -34,6 +34,7 @@ from rag_app.rag.llms.contract import LLM
 from rag_app.rag.prompt_room import fitted, prompt_tokens
 from rag_app.services.breakers import Breakers
 from rag_app.services.fail_over import Failed, all_failed, may_help, order_of
+from rag_app.services.limits import LimitService
 from rag_app.services.llms import LLMs
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
@@ -117,8 +118,26 @@ class ModelCalls:
     keys: ProviderKeyService
     catalogue: ModelCatalogue
     usage: UsageService
+    quotas: LimitService
     breakers: Breakers = field(default_factory=Breakers)
     clock: Callable[[], float] = time.monotonic
+
+    async def check(self, kb: KnowledgeBase) -> None:
+        """Refuse at once what `stream` would refuse for a limit. Raises LimitReached, PermanentError."""
+        missing: PermanentError | None = None
+        for choice in order_of(kb, "chat"):
+            try:
+                access = await self.keys.access(
+                    choice.provider, self.llms.label(choice.provider), owner_id=kb.owner_id
+                )
+            except PermanentError as error:  # the next one may have a key
+                missing = missing or error
+                continue
+            context = CallContext(kb.owner_id, "chat", kb.id)
+            return await self.quotas.check_call(context, choice.provider, access.source)
+        if missing is not None:
+            raise missing
+        return None
 
     async def stream(
         self,
@@ -135,6 +154,7 @@ class ModelCalls:
         begun, no other one takes over.
         """
         context = CallContext(kb.owner_id, kind, kb.id, kb.name, conversation_id, request_id)
+        await self.catalogue.refresh()
         tried, gives_up_at = _Tried(), self.clock() + FAIL_OVER_WITHIN_S
         for choice in order_of(kb, kind):
             model = self.catalogue.find(choice.provider, choice.model)
@@ -147,6 +167,12 @@ class ModelCalls:
             if tried.has_answered:
                 return
         raise all_failed(tried.failures)
+
+    def is_priced(self, kb: KnowledgeBase) -> bool:
+        """Whether it is known what calls of a knowledge base's model cost."""
+        if kb.llm_provider == "local":
+            return True
+        return bool(self.catalogue.find(kb.llm_provider, kb.llm_model).prices)
 
     def bound(self, kb: KnowledgeBase, kind: CallKind) -> LLM:
         """A knowledge base's model as an `LLM`, for who needs one and knows nothing of knowledge bases."""
@@ -181,6 +207,7 @@ class ModelCalls:
     ) -> AsyncGenerator[tuple[Prompt, LLMEvent]]:
         """One call to one provider: what was sent with each event of the answer."""
         access, llm = await self._reached(model, label, context)
+        await self.quotas.check_call(context, model.provider, access.source)
         attempt = self.breakers.begin(access, label, model.id)
         call = _Call(context, model, access, fitted(prompt, model))
         progress = _Progress()

@@ -50,6 +50,7 @@ class PromptPreviewService:
             InvalidInput: no question, one that is too long, or a change that cannot be made.
         """
         question = check_question(question)
+        await self.catalogue.refresh()
         async with self.sessions() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             kb = await knowledge_bases.get(session, scope, counted=False)

@@ -1,117 +1,120 @@
-"""Find out with a few small real calls whether a provider does what we rely on.
+"""Try an owner's key with the smallest real call, and keep in words what came of it."""
 
-The stand-in of the tests shows that we handle what the vendors document; only they can show what they send.
-"""
-
+import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from types import ModuleType
 
-from pydantic import SecretStr
+from rag_app.db.engine import Sessions
+from rag_app.db.queries import provider_keys
+from rag_app.domain.answers import Completed, Interrupted, Prompt, TextDelta, Usage
+from rag_app.domain.provider_keys import ProviderStatus, StoredKey
+from rag_app.domain.usage import CallContext, ProviderCall
+from rag_app.errors import InvalidInput, NotFound, RagAppError
+from rag_app.services.llms import LLMs
+from rag_app.services.models import ModelCatalogue
+from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
+from rag_app.services.rate_limits import RateLimits
+from rag_app.services.text import clean_line
+from rag_app.services.usage import UsageService
 
-from rag_app.domain.answers import Completed, Prompt, TextDelta
-from rag_app.errors import RagAppError
-from rag_app.rag.llms.contract import LLM, LLMSettings
-
-# Long enough to come in pieces, and a few hundredths of a cent at the dearest model.
-PROMPT = Prompt(
-    system="You count for children.",
-    user="Write the numbers from one to twenty as English words, separated by commas. Nothing else.",
-    history=(),
-    question="",
-    passages=(),
-    max_tokens=200,
-)
-UNKNOWN_MODEL = "no-such-model-0"
-WRONG_KEY = SecretStr("wrong-key-0123456789")
+TESTS_PER_MINUTE = 10  # of one owner, so that nobody counts the servers of a network with them
+MAX_MODEL = 100
+PROMPT = Prompt("Answer with one word.", "Say yes.", (), "Say yes.", (), max_tokens=16)
 
 
 @dataclass(frozen=True)
-class ProviderCheck:
-    """One thing that was looked at."""
+class ProviderCheckService:
+    """Makes test calls; each is counted like any other, as `test`."""
 
-    provider: str
-    model: str
-    what: str
-    fine: bool
-    detail: str
+    sessions: Sessions
+    keys: ProviderKeyService
+    llms: LLMs
+    catalogue: ModelCatalogue
+    usage: UsageService
+    limits: RateLimits
 
+    async def check(self, provider: str, *, owner_id: int, model: str | None = None) -> ProviderStatus:
+        """Try the owner's key and return what is known of it then; `problem` says what went wrong.
 
-async def check_provider(module: ModuleType, settings: LLMSettings) -> list[ProviderCheck]:
-    """Stream an answer from a provider's default model, then be refused twice, which costs nothing."""
-    model = module.MODELS[0].id
-    found = await _with_client(module, settings, lambda llm: _answer(llm, model))
-    refusals = (
-        ("refuses an unknown model", settings, UNKNOWN_MODEL, "unknown_model"),
-        ("refuses a wrong key", settings.model_copy(update={"api_key": WRONG_KEY}), model, "key"),
-    )
-    for what, with_settings, asked, kind in refusals:
-        found += await _with_client(module, with_settings, _refusing(what, asked, kind))
-    return [ProviderCheck(module.LABEL, asked, what, fine, detail) for what, asked, fine, detail in found]
+        Args:
+            model: which one to ask; else the one a knowledge base of the owner uses on an own server, and
+                the provider's first one elsewhere.
 
+        Raises:
+            NotFound: the owner has no key for it.
+            InvalidInput: the model's name cannot be one.
+            LimitReached: too many tests within a minute.
+        """
+        stored = await self.keys.stored(provider, owner_id=owner_id)
+        if stored is None:
+            raise NotFound("key")
+        self.limits.hit("provider-test", str(owner_id), per_minute=TESTS_PER_MINUTE)
+        asked = await self._model(stored, model, owner_id)
+        problem = await self._problem(stored, asked, owner_id)
+        async with self.sessions.begin() as session:
+            await provider_keys.note_check(session, stored, problem, owner_id=owner_id)
+        return await self.keys.status(provider, owner_id=owner_id)
 
-_Found = list[tuple[str, str, bool, str]]
+    async def _model(self, stored: StoredKey, wished: str | None, owner_id: int) -> str:
+        if wished is not None and wished.strip():
+            model = clean_line(wished, max_characters=MAX_MODEL + 1)
+            if not model or len(model) > MAX_MODEL:
+                raise InvalidInput(f"Please use at most {MAX_MODEL} characters.", field="model")
+            return model
+        if stored.base_url is not None:
+            async with self.sessions() as session:
+                used = await provider_keys.model_in_use(session, owner_id=owner_id, provider=stored.provider)
+            if used:
+                return used
+        return self.llms.models(stored.provider)[0].id
 
-
-async def _with_client(
-    module: ModuleType, settings: LLMSettings, check: Callable[[LLM], Awaitable[_Found]]
-) -> _Found:
-    llm = module.build(settings)
-    try:
-        return await check(llm)
-    finally:
-        await llm.close()
-
-
-async def _answer(llm: LLM, model: str) -> _Found:
-    streams, counts = "streams an answer to its end", "counts its tokens"
-    n_pieces, first_s, started, end = 0, 0.0, time.perf_counter(), None
-    try:
-        async with aclosing(llm.stream(PROMPT, model=model)) as events:
-            async for event in events:
-                if isinstance(event, TextDelta):
-                    n_pieces += 1
-                    first_s = first_s or time.perf_counter() - started
-                elif isinstance(event, Completed):
-                    end = event
-    except RagAppError as error:
-        return [(streams, model, False, str(error)), (counts, model, False, "There was no answer.")]
-    assert end is not None  # the contract: no error means that it came
-    streamed = f"{n_pieces} pieces, the first after {first_s:.1f} s, ended with “{end.finish_reason}”"
-    usage = end.usage
-    counted = f"{usage.prompt_tokens} read, {usage.completion_tokens} written"
-    return [
-        (streams, model, n_pieces > 1 and end.finish_reason == "stop", streamed),
-        (counts, model, not usage.estimated, "not told; estimated" if usage.estimated else counted),
-    ]
-
-
-def _refusing(what: str, model: str, kind: str) -> Callable[[LLM], Awaitable[_Found]]:
-    async def check(llm: LLM) -> _Found:
+    async def _problem(self, stored: StoredKey, model: str, owner_id: int) -> str:
+        label = self.llms.label(stored.provider)
         try:
-            async with aclosing(llm.stream(PROMPT, model=model)) as events:
-                async for _ in events:
-                    break
+            access = await self.keys.access(stored.provider, label, owner_id=owner_id)
+            await self._call(access, model, owner_id)
         except RagAppError as error:
-            as_expected = error.kind == kind
-            detail = "understood" if as_expected else f"understood as “{error.kind}”: {error}"
-            return [(what, model, as_expected, detail)]
-        return [(what, model, False, "It answered.")]
+            if stored.base_url is not None and error.kind == "unknown_model":
+                return (
+                    f"The server says “not found”. Either it has no model called “{model}”, or its address "
+                    "lacks the last part, which often is /v1."
+                )
+            return str(error)
+        return ""
 
-    return check
+    async def _call(self, access: ProviderAccess, model: str, owner_id: int) -> None:
+        started, usage, outcome = time.perf_counter(), Usage(), "cancelled"
+        first_token_ms: float | None = None
+        try:
+            async with aclosing(self.llms.get(access).stream(PROMPT, model=model)) as events:
+                async for event in events:
+                    if isinstance(event, TextDelta) and first_token_ms is None:
+                        first_token_ms = _ms_since(started)
+                    if isinstance(event, Completed):
+                        usage, outcome = event.usage, "complete"
+        except Interrupted:
+            outcome = "interrupted"
+            raise
+        except RagAppError as error:
+            outcome = error.kind or "failed"
+            raise
+        finally:
+            known = self.catalogue.find(access.provider, model)
+            call = ProviderCall(
+                CallContext(owner_id, "test"),
+                access.provider,
+                model,
+                usage,
+                outcome,
+                key_source=access.source,
+                cost=known.cost(usage),
+                price_version=known.price_version,
+                first_token_ms=first_token_ms,
+                total_ms=_ms_since(started),
+            )
+            await asyncio.shield(self.usage.record(call))
 
 
-def as_table(checks: Iterable[ProviderCheck]) -> str:
-    """Checks in columns, for a terminal."""
-    header = ("PROVIDER", "MODEL", "CHECK", "RESULT")
-    rows = [header] + [
-        (one.provider, one.model, one.what, f"{'ok    ' if one.fine else 'FAILED'}  {one.detail}")
-        for one in checks
-    ]
-    widths = [max(len(row[at]) for row in rows) for at in range(3)]
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3]])
-        for row in rows
-    )
+def _ms_since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 1)

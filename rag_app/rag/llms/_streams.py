@@ -20,6 +20,7 @@ import httpx2
 import structlog
 
 from rag_app.domain.answers import Completed, Interrupted, LLMEvent, ModelInfo, Prompt, TextDelta, Usage
+from rag_app.domain.models import OfferedModel
 from rag_app.rag.llms._failures import Failure, Refusal, broke, refused
 from rag_app.rag.llms.contract import LLMSettings
 
@@ -31,6 +32,8 @@ MAX_RETRIES = 1
 RETRY_WAIT_S = 0.5  # where the provider names no time itself
 MAX_RETRY_WAIT_S = 20  # a reader waits no longer; then the provider's time is for them to know
 THINKING_TOKENS = 4000  # on top of the answer's, for models that cannot answer without thinking
+LIST_TIMEOUT_S = 10
+MOST_LISTED = 1000
 BYTES_PER_TOKEN = 3  # rather too few: an estimate should not look cheaper than the bill
 
 # Names of their own, so that tests need not wait.
@@ -49,6 +52,7 @@ class Piece:
     finish_reason: FinishReason | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None  # among those of the prompt
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,10 @@ class Wire(Protocol):
         """Say what an event adds to the answer."""
         ...
 
+    def list(self) -> AsyncIterator[OfferedModel]:
+        """Go through the provider's own list of models that write text or embed it."""
+        ...
+
     def refusal(self, error: Exception) -> Refusal | None:
         """Reduce an SDK error to what the provider said; None if it said nothing."""
         ...
@@ -88,6 +96,7 @@ class _Reply:
     finish_reason: FinishReason | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int = 0
 
     async def advance(self) -> None:
         """Wait for the next piece of text, or the end."""
@@ -103,7 +112,7 @@ class _Reply:
     def usage(self, prompt: Prompt) -> Usage:
         """Token counts of the provider, or an estimate where a compatible server sends none."""
         if self.prompt_tokens is not None and self.completion_tokens is not None:
-            return Usage(self.prompt_tokens, self.completion_tokens)
+            return Usage(self.prompt_tokens, self.completion_tokens, cached_tokens=self.cached_tokens)
         sent = [prompt.system, *(text for _, text in messages(prompt))]
         n_bytes = sum(len(text.encode()) for text in sent)
         return Usage(ceil(n_bytes / BYTES_PER_TOKEN), ceil(self.n_bytes / BYTES_PER_TOKEN), estimated=True)
@@ -114,6 +123,8 @@ class _Reply:
             self.prompt_tokens = piece.prompt_tokens
         if piece.completion_tokens is not None:
             self.completion_tokens = piece.completion_tokens
+        if piece.cached_tokens is not None:
+            self.cached_tokens = piece.cached_tokens
 
 
 @dataclass
@@ -137,6 +148,20 @@ class HostedLLM:
             yield Completed(reply.usage(prompt), reply.finish_reason, model)
         finally:
             await reply.stream.close()
+
+    async def list_models(self) -> tuple[OfferedModel, ...]:
+        """See `ListsModels`."""
+        found: list[OfferedModel] = []
+        try:
+            async with asyncio.timeout(LIST_TIMEOUT_S):
+                async for model in self.wire.list():
+                    found.append(model)
+                    if len(found) == MOST_LISTED:
+                        break
+            return tuple(found)
+        except self._expected as error:
+            failure = self._failure(error, "", where="list")
+        raise failure.error
 
     async def close(self) -> None:
         await self.http.aclose()

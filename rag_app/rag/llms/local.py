@@ -17,19 +17,12 @@ from rag_app.rag.llms._evidence import Evidence, weigh
 from rag_app.rag.llms._judgement import is_answerable
 from rag_app.rag.llms._quoting import quotations
 from rag_app.rag.llms.contract import LLM, LLMSettings
+from rag_app.rag.model_table import model_table
 from rag_app.rag.stems import language, n_words
 
 LABEL = "Built-in (no key needed)"
 NEEDS_KEY = False
-MODELS = (
-    ModelInfo(
-        id="extractive-1",
-        label="Quotes from your documents",
-        context_tokens=1_000_000,  # reads passage by passage: there is no limit of its own
-        max_output_tokens=1_000,
-        takes_temperature=False,
-    ),
-)
+MODELS = model_table().infos("local")
 
 # The search's own estimate: of best passages below it, one or two in a hundred answer
 # (docs/decisions/0008-reranking.md).

@@ -17,6 +17,7 @@ from rag_app.domain.conversations import (
 )
 from rag_app.rag.llms import local
 from rag_app.services.sharing import CitedPassage
+from rag_app.ui import routes
 from rag_app.ui.chat.rendering import answer_html
 
 BUILT_IN = {known.id for known in local.MODELS}  # names that mean something to programs only
@@ -150,7 +151,12 @@ def passage_view(passage: CitedPassage, *, kb_id: int | None = None) -> PassageV
     at = passage.content.find(citation.quote) if citation.quote else -1
     end = at + len(citation.quote)
     is_found = at >= 0
-    href = f"/knowledge/document/{citation.document_id}?kb={kb_id}&chunk={citation.chunk_id}"
+    href = routes.document(
+        citation.document_id,
+        kb_id=kb_id or 0,
+        chunk_id=citation.chunk_id,
+        quoted=(at, end) if is_found else None,
+    )
     return PassageView(
         marker=citation.marker,
         document=citation.document_name,
@@ -197,6 +203,8 @@ def grounding_words(details: dict[str, Any]) -> str:
 def model_words(details: dict[str, Any], *, for_owner: bool) -> str:
     """Who answered; an owner is also told why it was not the model they chose."""
     model = str(details.get("model") or "")
+    if details.get("curated"):
+        return "curated answer from the FAQ"
     label = "built-in model" if model in BUILT_IN else str(details.get("model_label") or model)
     instead_of = details.get("instead_of") or {}
     if not for_owner or not instead_of:

@@ -112,10 +112,10 @@ def fallback_options(draft: Draft, providers: Sequence[Provider]) -> list[tuple[
     taken = {value_of(each["provider"], each["model"]) for each in draft["llm_fallbacks"]}
     taken.add(value_of(draft["llm_provider"], draft["llm_model"]))
     options = [
-        (value_of(provider.name, model), title_of(providers, provider.name, model))
+        (value_of(provider.name, model.id), title_of(providers, provider.name, model.id))
         for provider in providers
         if provider.is_available
-        for model, _ in provider.models
+        for model in provider.models
     ]
     free = [option for option in options if option[0] not in taken]
     return [("", "Choose one…"), *free] if free else []
@@ -159,7 +159,7 @@ def error_at(error: InvalidInput) -> AnswerErrors:
 def title_of(providers: Sequence[Provider], provider: str, model: str) -> str:
     """What a model is called, with its provider where that adds something."""
     known = next((each for each in providers if each.name == provider), None)
-    label = dict(known.models).get(model, model) if known else model
+    label = next((each.label for each in known.models if each.id == model), model) if known else model
     if known is None or known.is_local:
         return f"{label} (built in)" if known else label
     return f"{label} ({known.label})"
