@@ -2,11 +2,12 @@
 
     python benchmarks/streaming.py                        1, 20 and 100 streams at once, through OpenAI's SDK
     python benchmarks/streaming.py --provider gemini --streams 20 --answers 60
+    python benchmarks/streaming.py --streams 100 --answers 100 --words-per-second 10
 
-A stand-in for the provider sends 200 words at 50 a second. Each of n clients asks again as soon as it has
-its answer, first bare (the stand-in itself), then through `POST …/messages` with server-sent events:
-sign-in, follow-up rules, search with reranking, prompt, SDK, citations, and both messages and the usage
-stored.
+A stand-in for the provider sends 200 words, at 50 a second unless told otherwise. Each of n clients asks
+again as soon as it has its answer, first bare (the stand-in itself), then through `POST …/messages` with
+server-sent events: sign-in, follow-up rules, search with reranking, prompt, SDK, citations, and both
+messages and the usage stored.
 
 CPU is processor time of the web process and of Postgres per answer. The first word of an answer is the
 clock of the machine at the moment it was sent; what it takes longer to the client than in the bare run is
@@ -35,7 +36,6 @@ from tests.database import create_database, short_folder, start_test_postgres
 from tests.processes import ROOT, Site
 
 N_WORDS = 200
-PAUSE_S = 0.02
 QUESTION = "How many days of paid holiday does every employee have?"
 TEXT = (
     "Every employee has 25 days of paid holiday in each calendar year. Unused days expire on 31 March. " * 4
@@ -78,6 +78,7 @@ class Stage:
     headers: dict[str, str]
     kb_id: int
     client: httpx2.AsyncClient
+    pause_s: float
 
 
 def free_port() -> int:
@@ -159,7 +160,7 @@ async def run(stage: Stage, ask: Ask, *, n_streams: int, n_answers: int) -> Cost
     measured: list[tuple[float, float]] = []
 
     async def one(stream: int) -> None:
-        await asyncio.sleep(stream / n_streams * N_WORDS * PAUSE_S)
+        await asyncio.sleep(stream / n_streams * N_WORDS * stage.pause_s)
         measured.extend([await ask(stream) for _ in range(each)])
 
     processes = (stage.api, stage.postgres, stage.fake)
@@ -183,14 +184,14 @@ async def searches(stage: Stage, n: int) -> tuple[float, float]:
 
 
 @asynccontextmanager
-async def stage_of(provider: str) -> AsyncIterator[Stage]:
+async def stage_of(provider: str, pause_s: float) -> AsyncIterator[Stage]:
     """Start everything, with one knowledge base in it."""
     folder = short_folder()
     (folder / "data").mkdir()
     postgres = start_test_postgres(folder)
     fake = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.fake_llms",
-        "--answer", ANSWER, "--pause", str(PAUSE_S),
+        "--answer", ANSWER, "--pause", str(pause_s),
         cwd=ROOT, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert fake.stdout is not None
@@ -217,6 +218,7 @@ async def stage_of(provider: str) -> AsyncIterator[Stage]:
                 headers,
                 kb_id,
                 client,
+                pause_s,
             )
     finally:
         fake.terminate()
@@ -251,9 +253,9 @@ def percentiles(values: list[float]) -> str:
     return f"{statistics.median(values):.0f} / {p95:.0f}"
 
 
-async def measure(provider: str, all_streams: list[int], n_answers: int) -> None:
+async def measure(provider: str, all_streams: list[int], n_answers: int, pause_s: float) -> None:
     """Print the table."""
-    async with stage_of(provider) as stage:
+    async with stage_of(provider, pause_s) as stage:
         await run(stage, await through_the_product(stage, 2), n_streams=2, n_answers=4)  # models get loaded
         web, postgres = await searches(stage, 30)
         print(f"{provider}; the search alone: web {web:.1f} CPU-ms, Postgres {postgres:.1f}\n")
@@ -280,5 +282,7 @@ if __name__ == "__main__":
     parser.add_argument("--provider", choices=PATHS, default="openai")
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 20, 100])
     parser.add_argument("--answers", type=int, default=40)
+    parser.add_argument("--words-per-second", type=float, default=50)
     arguments = parser.parse_args()
-    asyncio.run(measure(arguments.provider, arguments.streams, arguments.answers))
+    pause_s = 1 / arguments.words_per_second
+    asyncio.run(measure(arguments.provider, arguments.streams, arguments.answers, pause_s))
