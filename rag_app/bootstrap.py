@@ -332,6 +332,17 @@ def _llm_settings(config: Settings, guard: Guard, access: ProviderAccess) -> LLM
     )
 
 
+def installed_providers(config: Settings) -> dict[str, LLMSettings]:
+    """How the hosted providers are reached that the environment has a key or a server for."""
+    modules = {name: registry.load(llms, name) for name in registry.names(llms)}
+    guard = Guard(parse_private_hosts(config.rag_allowed_private_hosts), needs_https=True)
+    return {
+        name: _llm_settings(config, guard, access)
+        for name, access in _installed_keys(config, modules).items()
+        if modules[name].NEEDS_KEY
+    }
+
+
 def _make_llm(
     config: Settings,
     all_embedders: Embedders,

@@ -9,13 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rag_app import registry
+from rag_app.bootstrap import installed_providers
 from rag_app.db.check import check_database
 from rag_app.db.embedded import writable_folder
 from rag_app.db.file_locks import FileLock
 from rag_app.errors import RagAppError
 from rag_app.processes import check_port, open_database
 from rag_app.rag import embedders, llms
-from rag_app.rag.llms.contract import LLMSettings
 from rag_app.rag.model_table import model_table
 from rag_app.services.provider_trials import ProviderTrial, try_embedder, try_provider
 from rag_app.settings import Settings
@@ -130,18 +130,8 @@ def _keys(configuration: Settings) -> Iterator[Finding]:
 async def examine_providers(configuration: Settings) -> list[ProviderTrial]:
     """Make a few small real calls to each provider that has a key here; they cost next to nothing."""
     found: list[ProviderTrial] = []
-    for name in registry.names(llms):
+    for name, settings in installed_providers(configuration).items():
         module = registry.load(llms, name)
-        key = getattr(configuration, f"{name}_api_key", None)
-        if not module.NEEDS_KEY or key is None:
-            continue
-        settings = LLMSettings(
-            provider=name,
-            api_key=key,
-            base_url=getattr(configuration, f"{name}_base_url"),
-            first_token_timeout_s=configuration.rag_llm_first_token_timeout_s,
-            idle_timeout_s=configuration.rag_llm_idle_timeout_s,
-        )
         found += await try_provider(module, settings)
         if embedding_models := model_table().of(name, "embedding"):
             embedder = registry.load(embedders, name)

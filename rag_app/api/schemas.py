@@ -197,6 +197,7 @@ class PromptPreviewOut(BaseModel):
     context_tokens: int | None
     max_tokens: int
     temperature: float | None = Field(description="Null where the model takes none.")
+    is_curated: bool = Field(description="Whether the FAQ answers this itself; then no model is asked.")
 
     @classmethod
     def of(cls, preview: PromptPreview) -> Self:

@@ -18,7 +18,8 @@ from rag_app.services.retrieval import RetrievalService, check_question
 class PromptPreview:
     """A finished prompt: `n_left_out` passages were found and did not fit into the model's context.
 
-    `n_tokens` is an estimate. `temperature` is None where the model takes none.
+    `n_tokens` is an estimate. `temperature` is None where the model takes none. `is_curated`: the FAQ answers
+    this question itself, so the model would not be asked.
     """
 
     model: Model
@@ -29,6 +30,7 @@ class PromptPreview:
     n_tokens: int
     max_tokens: int
     temperature: float | None
+    is_curated: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class PromptPreviewService:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             kb = await knowledge_bases.get(session, scope, counted=False)
         kb = self.kept.with_changes(kb, changes or {})
-        found = await self.retrieval.retrieve(scope, kb, question)
+        found = await self.retrieval.search(kb_id, question, owner_id=owner_id)
         prompt = build_prompt(
             question,
             found.passages,
@@ -76,4 +78,5 @@ class PromptPreviewService:
             n_tokens=prompt_tokens(sent),
             max_tokens=sent.max_tokens,
             temperature=sent.temperature,
+            is_curated=found.curated is not None,
         )

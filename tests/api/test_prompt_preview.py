@@ -119,3 +119,13 @@ async def test_an_empty_question_has_no_preview(owner, kb):
     )
 
     assert response.status_code == 422
+
+
+async def test_a_question_that_the_faq_answers_says_so(owner, kb, preview, run_jobs):
+    entry = {"question": "How much leave?", "answer": "25 days."}
+    made = await owner.http.post(f"/api/knowledge-bases/{kb['id']}/knowledge", json=entry)
+    assert made.status_code == 201, made.text
+
+    await run_jobs()
+
+    assert (await preview()).json()["is_curated"] is True

@@ -141,7 +141,12 @@ def language_options() -> list[tuple[str, str]]:
 
 def prompt_view(preview: PromptPreview) -> PromptView:
     """Show a finished prompt."""
-    facts = [f"For {preview.model.label}", counted(preview.n_passages, "passage")]
+    faq = ["The FAQ answers this question itself, so the model would not be asked"]
+    facts = [
+        *(faq if preview.is_curated else ()),
+        f"For {preview.model.label}",
+        counted(preview.n_passages, "passage"),
+    ]
     if preview.n_left_out:
         facts.append(f"{preview.n_left_out} more found, but the model holds no more")
     facts.append(f"about {preview.n_tokens:,} tokens to read, at most {preview.max_tokens:,} to write")
