@@ -281,6 +281,25 @@ def migrate(configuration: Settings) -> None:
         add_embedding_model(configuration.database_url, name=name, dimensions=dimensions)
 
 
+def rotate_keys(configuration: Settings, dsn: str) -> tuple[int, int]:
+    """Encrypt stored secrets anew; how many that were, and how many no key opens."""
+    import asyncio
+
+    from rag_app.bootstrap import key_ring
+    from rag_app.db.engine import create_engine, create_sessions
+    from rag_app.services.key_rotation import KeyRotationService
+
+    async def rotate() -> tuple[int, int]:
+        engine = create_engine(dsn)
+        try:
+            done = await KeyRotationService(create_sessions(engine), key_ring(configuration)).rotate()
+        finally:
+            await engine.dispose()
+        return done.n_done, done.n_unreadable
+
+    return asyncio.run(rotate())
+
+
 def worker(configuration: Settings) -> None:
     """Run jobs until a signal; `DATABASE_URL` must be set."""
     import asyncio

@@ -2,15 +2,17 @@
 
     POST /openai/v1/chat/completions                         GET  /_fake/requests   what was asked
     POST /anthropic/v1/messages                              POST /_fake/reply      {"text": what to answer}
-    POST /gemini/v1beta/models/{model}:streamGenerateContent
+    POST /gemini/v1beta/models/{model}:streamGenerateContent POST /_fake/fault    {"provider": …, "fault": …}
     POST /openai/v1/embeddings
     POST /gemini/v1beta/models/{model}:batchEmbedContents
     GET  /openai/v1/models  /anthropic/v1/models  /gemini/v1beta/models
 
 A marker in the last question, or in a text to be embedded, chooses a fault: `[[fault:stall]]`,
 `[[fault:cut at=start]]`, `[[fault:rate_limit_429 times=1 retry_after=0]]`. `at=start` strikes before the
-first word instead of in the middle; `times=n` only the first n requests with this marker. All faults:
-`FAULTS`.
+first word instead of in the middle; `times=n` only the first n requests with this marker; `only=gemini`
+spares the other providers. `fail_with("gemini", "overloaded")` does the same to every request of a
+provider. All faults: `FAULTS`.
+`{now}` in the answer is the machine's clock (`time.monotonic`) at the moment its word is sent.
 
 HTTP is written by hand here, because no server library lets a handler reset its TCP connection.
 Bodies follow the vendors' SDK types and documentation; `docs/providers.md` says what real calls confirmed.
@@ -27,6 +29,7 @@ import re
 import socket
 import struct
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -38,10 +41,15 @@ CACHED_TOKENS = 7  # of those, what the provider had read before
 THOUGHT_TOKENS = 3  # billed on top of one token a word
 PAUSE_S = 0.002  # between words, so that they travel one by one
 
-REFUSALS = ("rate_limit_429", "overloaded", "bad_key", "quota", "context_too_long", "unknown_model")
-EMBEDDING_FAULTS = ("fewer", "more_numbers", "no_numbers")
+REFUSALS = (
+    "rate_limit_429", "overloaded", "server_error", "bad_key", "not_allowed", "quota", "context_too_long",
+    "unknown_model", "refused",
+)  # fmt: skip
 STREAM_FAULTS = ("slow_start", "stall", "cut", "error_event", "garbage", "no_done", "filtered", "no_usage")
-FAULTS = (*STREAM_FAULTS, *REFUSALS, *EMBEDDING_FAULTS)
+FOREIGN = ("bad_gateway", "hang_up")  # what stands between us and the provider fails
+EMBEDDING_FAULTS = ("fewer", "more_numbers", "no_numbers")
+FAULTS = (*STREAM_FAULTS, *REFUSALS, *FOREIGN)
+ALL_FAULTS = (*FAULTS, *EMBEDDING_FAULTS)
 REFUSED_KEY = "sk-refused"  # what every list of models and no other request refuses
 
 _MARKER = re.compile(r"\[\[fault:(?P<name>\w+)(?P<options>[^\]]*)\]\]")
@@ -94,7 +102,7 @@ class WireFormat(Protocol):
 
     def last_user_text(self, body: Any) -> str: ...
 
-    def opening(self) -> list[bytes]:
+    def opening(self, *, with_usage: bool) -> list[bytes]:
         """Events before the first word."""
         ...
 
@@ -149,7 +157,7 @@ class OpenAIFormat:
     def last_user_text(self, body: Any) -> str:
         return body["messages"][-1]["content"]
 
-    def opening(self) -> list[bytes]:
+    def opening(self, *, with_usage: bool) -> list[bytes]:
         return [self._chunk({"role": "assistant", "content": ""})]
 
     def word(self, text: str) -> bytes:
@@ -176,6 +184,9 @@ class OpenAIFormat:
         status, kind, code, message = {
             "rate_limit_429": (429, "requests", "rate_limit_exceeded", "Rate limit reached for gpt-6."),
             "overloaded": (503, "service_unavailable_error", None, "The server is overloaded."),
+            "server_error": (500, "server_error", None, "The server had an error."),
+            "not_allowed": (403, "invalid_request_error", None, "Project does not have access to model."),
+            "refused": (400, "invalid_request_error", "unsupported_value", "Unsupported value: 'messages'."),
             "bad_key": (401, "invalid_request_error", "invalid_api_key", f"Incorrect API key: {key}."),
             "quota": (429, "insufficient_quota", "insufficient_quota", "You exceeded your current quota."),
             "context_too_long": (
@@ -290,7 +301,7 @@ class AnthropicFormat:
     def last_user_text(self, body: Any) -> str:
         return body["messages"][-1]["content"]
 
-    def opening(self) -> list[bytes]:
+    def opening(self, *, with_usage: bool) -> list[bytes]:
         usage = {
             "input_tokens": PROMPT_TOKENS - CACHED_TOKENS - 5,
             "cache_creation_input_tokens": 5,
@@ -305,7 +316,7 @@ class AnthropicFormat:
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
-            "usage": usage,
+            **({"usage": usage} if with_usage else {}),
         }
         block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
         start = {"type": "message_start", "message": message}
@@ -320,7 +331,7 @@ class AnthropicFormat:
         delta = {
             "type": "message_delta",
             "delta": {"stop_reason": reason, "stop_sequence": None},
-            "usage": {"output_tokens": n_words + THOUGHT_TOKENS},
+            **({"usage": {"output_tokens": n_words + THOUGHT_TOKENS}} if with_usage else {}),
         }
         stop = {"type": "content_block_stop", "index": 0}
         return [self._typed(event) for event in (stop, delta, {"type": "message_stop"})]
@@ -333,6 +344,9 @@ class AnthropicFormat:
         status, kind, message = {
             "rate_limit_429": (429, "rate_limit_error", "This request would exceed your rate limit."),
             "overloaded": (529, "overloaded_error", "Overloaded"),
+            "server_error": (500, "api_error", "Internal server error"),
+            "not_allowed": (403, "permission_error", "Your API key does not have permission."),
+            "refused": (400, "invalid_request_error", "messages: roles must alternate"),
             "bad_key": (401, "authentication_error", f"invalid x-api-key {key}"),
             "quota": (
                 400,
@@ -387,7 +401,7 @@ class GeminiFormat:
     def last_user_text(self, body: Any) -> str:
         return "".join(part.get("text", "") for part in body["contents"][-1]["parts"])
 
-    def opening(self) -> list[bytes]:
+    def opening(self, *, with_usage: bool) -> list[bytes]:
         return []
 
     def word(self, text: str) -> bytes:
@@ -422,6 +436,9 @@ class GeminiFormat:
         status, name, message, details = {
             "rate_limit_429": (429, "RESOURCE_EXHAUSTED", "You exceeded your rate limit.", [retry_info]),
             "overloaded": (503, "UNAVAILABLE", "The model is overloaded.", [retry_info]),
+            "server_error": (500, "INTERNAL", "An internal error has occurred.", []),
+            "not_allowed": (403, "PERMISSION_DENIED", "Permission denied on resource project.", []),
+            "refused": (400, "INVALID_ARGUMENT", "Invalid value at 'generation_config'.", []),
             "bad_key": (400, "INVALID_ARGUMENT", f"API key not valid: {key}.", [bad_key]),
             "quota": (429, "RESOURCE_EXHAUSTED", "You exceeded your current quota.", [quota, retry_info]),
             "context_too_long": (
@@ -450,6 +467,7 @@ EMBEDDING_FORMATS: dict[str, EmbeddingFormat] = {"openai": OpenAIEmbeddings(), "
 _BASE_PATHS = {"openai": "/openai/v1", "anthropic": "/anthropic", "gemini": "/gemini"}
 _N_NUMBERS = {"3-small": 1536, "3-large": 3072, "gemini-embedding": 3072}
 _GARBAGE = b"event: message_start\ndata: <html>502 Bad Gateway</html>\n\n"
+_ERROR_PAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 
 def _event(data: Any) -> bytes:
@@ -475,13 +493,23 @@ def embedding_of(text: str, n_numbers: int) -> list[float]:
 class FakeLLMServer:
     """Serves all three providers on a loopback port; use it as an async context manager."""
 
-    def __init__(self, answer: str = DEFAULT_ANSWER, *, port: int = 0) -> None:
+    def __init__(
+        self,
+        answer: str = DEFAULT_ANSWER,
+        *,
+        port: int = 0,
+        key: str | None = None,
+        pause_s: float = PAUSE_S,
+    ) -> None:
         self.answer = answer
+        self.pause_s = pause_s
+        self.key = key  # the only one that is accepted; any where there is none
         self.port = port
         self.requests: list[RecordedRequest] = []
         self.disconnects: list[RecordedRequest] = []
         self._news = asyncio.Condition()
-        self._faults_left: Counter[str] = Counter()
+        self._struck: Counter[str] = Counter()
+        self._standing: dict[str, str] = {}
         self._connections: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -507,6 +535,10 @@ class FakeLLMServer:
     def reply_with(self, text: str) -> None:
         """Answer with this text from now on."""
         self.answer = text
+
+    def fail_with(self, provider: str, fault: str) -> None:
+        """Let every request of a provider fail like `"overloaded retry_after=7"` from now on; "" ends it."""
+        self._standing[provider] = f"[[fault:{fault}]]" if fault else ""
 
     async def wait_for_requests(self, count: int = 1) -> None:
         """Wait until that many requests have come."""
@@ -560,9 +592,13 @@ class FakeLLMServer:
             key = key or request.headers.get("authorization", "")
             retry_after = fault.options.get("retry_after", "0")
             return await _send(writer, wire.refusal(fault.name, key=key, retry_after=retry_after))
+        if fault.name == "bad_gateway":
+            return await _send(writer, Response(502, _ERROR_PAGE, {"content-type": "text/html"}))
+        if fault.name == "hang_up":
+            raise ConnectionResetError
         left = asyncio.create_task(_left(reader))
         try:
-            if not await _Stream(writer, left).send(wire, self.answer, fault):
+            if not await _Stream(writer, left, self.pause_s).send(wire, self.answer, fault):
                 raise ConnectionResetError
         except ConnectionError:  # raised above, or by a write that came too late
             await self._note(self.disconnects, request)
@@ -612,20 +648,28 @@ class FakeLLMServer:
         return None
 
     def _fault(self, request: RecordedRequest, text: str) -> Fault:
-        """Find the fault the question asks for, unless it has struck often enough."""
-        match = _MARKER.search(text)
+        """Find the fault the question or the test asks for, unless it has struck often enough."""
+        if self.key is not None and not any(self.key in value for value in request.headers.values()):
+            return Fault("bad_key")
+        if "no-such-model" in f"{request.path} {request.body.get('model')}":
+            return Fault("unknown_model")
+        match = _MARKER.search(self._standing.get(request.provider, "")) or _MARKER.search(text)
         if not match:
             return Fault()
-        assert match["name"] in FAULTS, f"{match['name']} is not one of {FAULTS}"
+        assert match["name"] in ALL_FAULTS, f"{match['name']} is not one of {ALL_FAULTS}"
         options = dict(option.split("=") for option in match["options"].split())
         fault = Fault(match["name"], options)
+        if options.get("only", request.provider) != request.provider:
+            return Fault()
         struck = f"{request.provider} {match[0]}"
-        self._faults_left[struck] += 1
-        return fault if self._faults_left[struck] <= fault.times else Fault()
+        self._struck[struck] += 1
+        return fault if self._struck[struck] <= fault.times else Fault()
 
     def _control(self, request: RecordedRequest) -> Response:
         if request.path == "/_fake/reply":
             self.reply_with(request.body["text"])
+        if request.path == "/_fake/fault":
+            self.fail_with(request.body["provider"], request.body["fault"])
         return Response(200, {"requests": [asdict(one) for one in self.requests]})
 
     async def _note(self, requests: list[RecordedRequest], request: RecordedRequest) -> None:
@@ -640,6 +684,7 @@ class _Stream:
 
     writer: asyncio.StreamWriter
     left: asyncio.Task[None]
+    pause_s: float
 
     async def send(self, wire: WireFormat, answer: str, fault: Fault) -> bool:
         """Stream the answer as the fault has it; return False if the client left before the end."""
@@ -649,16 +694,17 @@ class _Stream:
         words = [] if fault.name == "filtered" and fault.at_start else re.findall(r"\S+\s*", answer)
         struck_at = 0 if fault.at_start else len(words) // 2
         strike = _STRIKES.get(fault.name)
-        for event in wire.opening():
+        with_usage = fault.name != "no_usage"
+        for event in wire.opening(with_usage=with_usage):
             await self._chunk(event)
         for position, word in enumerate(words):
             if strike and position == struck_at:
                 return await strike(self, wire)
-            await self._chunk(wire.word(word))
-            if not await self._pause(PAUSE_S):
+            await self._chunk(wire.word(word.replace("{now}", f"{time.monotonic():.6f}")))
+            if not await self._pause(self.pause_s):
                 return False
         finish = "filtered" if fault.name == "filtered" else "stop"
-        for event in wire.ending(len(words), finish=finish, with_usage=fault.name != "no_usage"):
+        for event in wire.ending(len(words), finish=finish, with_usage=with_usage):
             await self._chunk(event)
         await self._end()
         return True
@@ -740,7 +786,7 @@ def _header_pairs(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 async def _send(writer: asyncio.StreamWriter, response: Response) -> None:
-    body = json.dumps(response.body).encode()
+    body = response.body if isinstance(response.body, bytes) else json.dumps(response.body).encode()
     headers = {"content-type": "application/json", "content-length": str(len(body)), **response.headers}
     writer.write(_head(response.status, headers) + body)
     await writer.drain()
@@ -759,8 +805,8 @@ async def _left(reader: asyncio.StreamReader) -> None:
         return
 
 
-async def _serve(port: int, answer: str) -> None:
-    async with FakeLLMServer(answer, port=port) as server:
+async def _serve(port: int, answer: str, pause_s: float) -> None:
+    async with FakeLLMServer(answer, port=port, pause_s=pause_s) as server:
         sys.stdout.write(f"ready {server.url}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
@@ -770,5 +816,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--answer", default=DEFAULT_ANSWER)
+    parser.add_argument("--pause", type=float, default=PAUSE_S, help="seconds between two words")
     arguments = parser.parse_args()
-    asyncio.run(_serve(arguments.port, arguments.answer))
+    asyncio.run(_serve(arguments.port, arguments.answer, arguments.pause))

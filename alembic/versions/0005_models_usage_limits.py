@@ -97,7 +97,7 @@ CREATE TABLE usage_counters (
   scope_id BIGINT NOT NULL,
   what TEXT NOT NULL,
   period_start DATE NOT NULL,
-  used NUMERIC(20,10) NOT NULL DEFAULT 0,
+  used NUMERIC(28,10) NOT NULL DEFAULT 0,
   PRIMARY KEY (scope, scope_id, what, period_start)
 );
 """

@@ -17,10 +17,15 @@ from rag_app.api.routes import (
     docs,
     documents,
     embedding_models,
+    faq,
     health,
     knowledge_bases,
+    limits,
+    prompt_previews,
+    provider_keys,
     rag_configs,
     shared,
+    usage,
 )
 from rag_app.api.share_pages import SharePages
 from rag_app.settings import Settings
@@ -50,11 +55,16 @@ def create_api() -> FastAPI:
         browser,
         knowledge_bases,
         rag_configs,
+        provider_keys,
+        prompt_previews,
         embedding_models,
+        faq,
         admin_models,
         documents,
         chat,
         shared,
+        usage,
+        limits,
     ):
         api.include_router(module.router)
     return api

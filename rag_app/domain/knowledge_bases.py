@@ -39,6 +39,7 @@ class KnowledgeBase:
     created_at: datetime
     updated_at: datetime
     n_documents: int = 0
+    n_entries: int = 0  # of its FAQ
     n_ready: int = 0
     n_failed: int = 0
     n_working: int = 0

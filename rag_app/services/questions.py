@@ -17,6 +17,7 @@ from rag_app.domain.usage import CallKind
 from rag_app.errors import RagAppError
 from rag_app.rag.follow_ups import needs_subject, standalone_question
 from rag_app.rag.questions import MAX_VARIANTS, parts, read_lines, rewrite_prompt, variants_prompt
+from rag_app.services.answer_in_progress import answer_ids
 from rag_app.services.model_calls import ModelCalls
 from rag_app.services.text import clean_text
 
@@ -53,7 +54,7 @@ class QuestionService:
         text = ""
         try:
             async with asyncio.timeout(BUDGET_S):
-                events = self.calls.stream(prompt, kb, kind=kind)
+                events = self.calls.stream(prompt, kb, kind=kind, **answer_ids())
                 async with aclosing(events):
                     async for event in events:
                         if isinstance(event, TextDelta):

@@ -45,11 +45,15 @@ TABS = [
     Tab("Conversations", "chat", routes.CONVERSATIONS),
     Tab("Semantic Search", "search", routes.SEARCH),
     Tab("Knowledge Base", "book", routes.KNOWLEDGE_BASE),
+    Tab("Usage", "chart", routes.USAGE),
     Tab("Settings", "settings", routes.SETTINGS),
 ]
 
 # Only whoever runs the installation sees these; the pages ask for themselves who is looking.
-ADMIN_TABS = [Tab("Models", "coins", routes.ADMIN_MODELS)]
+ADMIN_TABS = [
+    Tab("Accounts and plans", "users", routes.ADMIN),
+    Tab("Models", "coins", routes.ADMIN_MODELS),
+]
 
 
 class Drawer(rx.Component):
@@ -67,8 +71,8 @@ def shell(
     user_name: Text = "",
     user_email: Text = "",
     switcher: Switcher | None = None,
-    wide: bool = False,
     is_admin: Flag = False,
+    wide: bool = False,
 ) -> rx.Component:
     """Put a page into the dashboard's frame.
 
@@ -142,16 +146,24 @@ def _navigation(
         rx.el.nav(
             rx.el.ul(
                 *(rx.el.li(_tab(tab, tab.href == active)) for tab in TABS),
-                *(
-                    rx.cond(is_admin, rx.el.li(_tab(tab, tab.href == active)), rx.fragment())
-                    for tab in ADMIN_TABS
-                ),
                 class_name="flex flex-col gap-0.5",
             ),
             aria_label="Main",
         ),
+        rx.cond(is_admin, _admin_navigation(active)),
         rx.el.div(_user_menu(name, email), class_name="mt-auto"),
         class_name="flex h-full flex-col gap-5 p-3",
+    )
+
+
+def _admin_navigation(active: str) -> rx.Component:
+    return rx.el.nav(
+        rx.el.p("Administration", class_name="px-3 pb-1 text-[0.8125rem] text-muted"),
+        rx.el.ul(
+            *(rx.el.li(_tab(tab, tab.href == active)) for tab in ADMIN_TABS),
+            class_name="flex flex-col gap-0.5",
+        ),
+        aria_label="Administration",
     )
 
 

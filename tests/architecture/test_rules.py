@@ -13,23 +13,28 @@ import pytest
 import rag_app
 from rag_app.db import queries
 from rag_app.domain.knowledge_bases import KbScope
+from rag_app.domain.usage_reports import UsageScope
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "rag_app").rglob("*.py"))
 
 TENANT_TABLES = re.compile(
     r"\b(knowledge_bases|knowledge_base|documents|document_pages|chunks|chunk_postings|conversations|messages|"
-    r"end_users|share_links|document_processing_jobs|pending_embeddings|kb_word_stats|document_word_stats)\b"
+    r"end_users|share_links|document_processing_jobs|pending_embeddings|provider_keys|kb_word_stats|"
+    r"document_word_stats|llm_usage)\b"
 )
 
 # Queries that reach over tenants on purpose, each with who asks.
 ACROSS_TENANTS = {
     "access.shared": "makes the scope, of a public link",
     "access.for_job": "makes the scope, of a queued job",
+    "admin.owners": "the super admin sees how much each account has",
     "conversations.scope_for_visitor": "makes the scope, of a visitor's token",
     "jobs.about": "a worker looks what a queued job is about",
     "jobs.claim": "a worker takes a job by its number",
     "jobs.open_without_worker": "the sweep looks for forgotten jobs",
+    "provider_keys.not_sealed_with": "the operator encrypts all stored keys anew",
+    "provider_keys.reseal": "the operator encrypts all stored keys anew",
     "system.is_file_needed": "the clean-up asks whether anybody has these bytes",
     "system.forget_old": "the clean-up removes what has served its time",
     "system.live_workers": "counts processes",
@@ -54,7 +59,7 @@ def test_every_query_of_a_tenants_rows_names_the_tenant(name, function):
         return
     parameters = inspect.signature(function).parameters
     hints = typing.get_type_hints(function)
-    takes_scope = any(hints.get(parameter) is KbScope for parameter in parameters)
+    takes_scope = any(hints.get(parameter) in {KbScope, UsageScope} for parameter in parameters)
     takes_owner = any(
         parameter in {"owner_id", "caller", "token_hash"}
         and parameters[parameter].default is inspect.Parameter.empty
@@ -74,6 +79,16 @@ def test_a_scope_is_made_in_few_places_only():
     }
 
     assert makers <= {"rag_app/db/queries/access.py", "rag_app/db/queries/conversations.py"}
+
+
+def test_whose_usage_may_be_seen_is_decided_in_one_place():
+    makers = {
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        if re.search(r"\bUsageScope\(\w", path.read_text())
+    }
+
+    assert makers == {"rag_app/db/queries/usage_reports.py"}
 
 
 def imports_of(path: Path) -> set[str]:
@@ -127,6 +142,17 @@ def test_only_bootstrap_and_the_start_read_settings():
         "rag_app/processes.py",
         "rag_app/worker/loop.py",
     }
+
+
+def test_one_place_decides_whose_addresses_are_guarded():
+    """A second one could forget that owners' addresses must not lead into the operator's network."""
+    found = {
+        path.relative_to(ROOT).as_posix(): path.read_text().count("LLMSettings(")
+        for path in SOURCES
+        if "LLMSettings(" in path.read_text() and path.name != "contract.py"
+    }
+
+    assert found == {"rag_app/bootstrap.py": 1}
 
 
 def test_there_is_no_room_for_odds_and_ends():

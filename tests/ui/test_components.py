@@ -10,12 +10,14 @@ import reflex as rx
 
 from rag_app.ui import components as ui
 from rag_app.ui import routes, shell
+from rag_app.ui.components.chart import ChartView
 from rag_app.ui.components.icon import names as icon_names
 from rag_app.ui.dashboard.conversations.page import conversations_page
 from rag_app.ui.dashboard.conversations.reader import conversation_page
 from rag_app.ui.dashboard.preview.page import preview_page
 from rag_app.ui.dashboard.semantic_search.page import search_page
 from rag_app.ui.dashboard.settings.page import settings_page
+from rag_app.ui.dashboard.usage.page import usage_page
 from rag_app.ui.feedback import notices
 from rag_app.ui.landing.page import landing_page
 from rag_app.ui.public import not_found_page
@@ -33,6 +35,9 @@ EXAMPLES: dict[str, rx.Component] = {
     "avatar": ui.avatar(name="Ada"),
     "badge": ui.badge("Ready", tone="success", icon="check"),
     "banner": ui.banner("Lost", tone="danger", action=ui.button("Retry")),
+    "bar_chart": ui.bar_chart(
+        rx.Var.create(ChartView()), title="Cost", value="$1", lower="Known", upper="Guessed"
+    ),
     "button": ui.button("Save", variant="danger", size="lg", icon="check", loading=True),
     "card": ui.card("Text"),
     "cell": ui.cell("12", label="Chunks", is_number=True),
@@ -96,6 +101,7 @@ PAGES = {
     "conversation": conversation_page,
     "search": search_page,
     "settings": settings_page,
+    "usage": usage_page,
     "dashboard": lambda: shell.shell("Text", active=routes.SETTINGS, user_name="Ada"),
 }
 

@@ -8,10 +8,11 @@ import pytest
 
 from rag_app.domain.knowledge_bases import BatchProgress, Document, Job, KnowledgeBase, PagePart
 from rag_app.domain.models import Model, Price
+from rag_app.domain.sizes import size
 from rag_app.services.knowledge_bases import Provider
 from rag_app.ui import wording
 from rag_app.ui.dashboard.create_kb.view import model_options, provider_options
-from rag_app.ui.dashboard.document.view import Block, blocks, text_parts
+from rag_app.ui.dashboard.document.view import Block, blocks, text_parts, with_quote
 from rag_app.ui.dashboard.knowledge_base.page import knowledge_base_page
 from rag_app.ui.dashboard.knowledge_base.view import Batch, batch, finished, row, summary
 from rag_app.ui.dashboard.my_knowledge_bases.page import my_knowledge_bases_page
@@ -122,7 +123,7 @@ def test_end_of_a_batch_is_said_once():
         pytest.param({"n_documents": 1, "n_ready": 1, "is_public": True}, [], id="all is well"),
         pytest.param(
             {"n_documents": 1, "n_ready": 1, "is_public": True, "llm_provider": "openai"},
-            ["See providers"],
+            ["Add a key"],
             id="its provider has no key",
         ),
         pytest.param({"is_active": False, "n_failed": 3}, [], id="archived"),
@@ -169,6 +170,17 @@ def test_text_is_laid_out_by_its_marks():
     assert blocks("  \n ") == []
 
 
+def test_a_quote_is_marked_in_every_block_it_touches():
+    shown = with_quote(blocks("# Leave\nOne **day**. Two.\n| a | b |\nThree."), "Two.\n| a | b |\nThr")
+
+    assert [(block.before, block.quote, block.after) for block in shown] == [
+        ("", "", ""),
+        ("One day. ", "Two.", ""),
+        ("", "| a | b |", ""),
+        ("", "Thr", "ee."),
+    ]
+
+
 def test_long_page_says_where_it_goes_on():
     found = text_parts([PagePart(0, 1, 0, "a"), PagePart(0, 1, 1, "b"), PagePart(1, None, 0, "")])
 
@@ -198,7 +210,7 @@ def test_device_in_two_words(user_agent, is_program, expected):
     ],
 )  # fmt: skip
 def test_size(n_bytes, expected):
-    assert wording.size(int(n_bytes)) == expected
+    assert size(int(n_bytes)) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Conversations: of owners with their own knowledge bases, of visitors through a public link."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -23,9 +23,11 @@ from rag_app.api.schemas import (
     MessageOut,
     UpdateConversationBody,
 )
+from rag_app.api.usage_shapes import ConversationUsageOut
 from rag_app.bootstrap import services
-from rag_app.domain.conversations import AnswerEvent, Broken, Finished
-from rag_app.errors import InvalidInput, NotSignedIn
+from rag_app.domain.conversations import AnswerEvent, Broken, Finished, Message
+from rag_app.errors import InvalidInput, NotFound, NotSignedIn
+from rag_app.services.askers import Asker
 
 router = APIRouter(prefix="/api/chat", tags=["chat"], route_class=IdempotentRoute)
 
@@ -85,7 +87,24 @@ async def read(
         conversation_id, asker=asker, before=before_id(cursor), limit=limit
     )
     base = ConversationOut.of(conversation).model_dump()
-    return ConversationWithMessagesOut(**base, messages=[MessageOut.of(m) for m in messages])
+    return ConversationWithMessagesOut(
+        **base,
+        messages=[MessageOut.of(m) for m in messages],
+        usage=await _usage(conversation_id, messages, asker),
+    )
+
+
+async def _usage(
+    conversation_id: int, messages: Sequence[Message], asker: Asker
+) -> ConversationUsageOut | None:
+    """What a conversation cost, None for who is not the owner of its knowledge base."""
+    if asker.owner_id is None:
+        return None
+    try:
+        found = await services().usage_reports.of_conversation(conversation_id, owner_id=asker.owner_id)
+    except NotFound:  # an owner who visits somebody else's chat
+        return None
+    return ConversationUsageOut.of(found, {str(m.metadata.get("request_id")): m.id for m in messages})
 
 
 @router.patch("/conversations/{conversation_id}")

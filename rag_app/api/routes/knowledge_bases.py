@@ -60,7 +60,7 @@ async def providers(sign_in: SignedIn) -> list[dict[str, Any]]:
             "is_available": provider.is_available,
             "models": [{"id": model.id, "label": model.label} for model in provider.models],
         }
-        for provider in services().knowledge_bases.providers()
+        for provider in await services().knowledge_bases.providers(owner_id=sign_in.user.id)
     ]
 
 

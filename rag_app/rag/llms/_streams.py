@@ -9,6 +9,7 @@ Before the first text a failure says what went wrong; after it, every failure is
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -35,7 +36,9 @@ LIST_TIMEOUT_S = 10
 MOST_LISTED = 1000
 BYTES_PER_TOKEN = 3  # rather too few: an estimate should not look cheaper than the bill
 
-_sleep = asyncio.sleep  # a name of its own, so that tests need not wait
+# Names of their own, so that tests need not wait.
+_sleep = asyncio.sleep
+_now = time.monotonic
 
 # A reply of another shape than the SDK was made for surfaces as one of these.
 _MISSHAPEN = (ValueError, TypeError, AttributeError, LookupError)
@@ -164,21 +167,27 @@ class HostedLLM:
         await self.http.aclose()
 
     async def _begin(self, prompt: Prompt, model: str) -> _Reply:
-        """Get as far as the first text, trying again where that may help."""
+        """Get as far as the first text, trying again where that may help.
+
+        All tries and waits together take no longer than one first word and the longest wait.
+        """
+        patience_s = self.settings.first_token_timeout_s
+        ends_at = _now() + patience_s + MAX_RETRY_WAIT_S
         for retries_left in range(MAX_RETRIES, -1, -1):
-            outcome = await self._attempt(prompt, model)
+            outcome = await self._attempt(prompt, model, within_s=min(patience_s, ends_at - _now()))
             if isinstance(outcome, _Reply):
                 return outcome
             wait_s = _wait_s(outcome)
-            if not retries_left or not outcome.may_retry or wait_s > MAX_RETRY_WAIT_S:
+            is_in_time = wait_s <= MAX_RETRY_WAIT_S and _now() + wait_s < ends_at
+            if not retries_left or not outcome.may_retry or not is_in_time:
                 break
             await _sleep(wait_s)
         raise outcome.error
 
-    async def _attempt(self, prompt: Prompt, model: str) -> _Reply | Failure:
+    async def _attempt(self, prompt: Prompt, model: str, *, within_s: float) -> _Reply | Failure:
         try:
             async with AsyncExitStack() as on_failure:
-                async with asyncio.timeout(self.settings.first_token_timeout_s):
+                async with asyncio.timeout(within_s):
                     stream = await self.wire.open(prompt, model=model)
                     on_failure.push_async_callback(stream.close)
                     reply = _Reply(self.wire, stream)

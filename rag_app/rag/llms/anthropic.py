@@ -88,15 +88,18 @@ class _Messages:
     def read(self, event: RawMessageStreamEvent) -> Piece:
         match event.type:
             case "message_start":
-                usage = event.message.usage
+                usage = _usage(event.message)
                 return Piece(
-                    prompt_tokens=_prompt_tokens(usage), cached_tokens=usage.cache_read_input_tokens or 0
+                    prompt_tokens=_prompt_tokens(usage) if usage else None,
+                    cached_tokens=getattr(usage, "cache_read_input_tokens", None) or 0,
                 )
             case "content_block_delta" if event.delta.type == "text_delta":
                 return Piece(event.delta.text)
             case "message_delta":
                 reason = _FINISH_REASONS.get(event.delta.stop_reason or "")
-                return Piece(finish_reason=reason, completion_tokens=event.usage.output_tokens)
+                return Piece(
+                    finish_reason=reason, completion_tokens=getattr(_usage(event), "output_tokens", None)
+                )
         return Piece()
 
     async def list(self) -> AsyncIterator[OfferedModel]:
@@ -114,6 +117,11 @@ class _Messages:
             text=str(getattr(error, "api_message", "")).lower(),
             retry_after_s=seconds(response.headers.get("retry-after")) if response is not None else None,
         )
+
+
+def _usage(part: Any) -> Any:
+    """The counts of a message; a proxy in front of the API may leave out what the SDK takes for granted."""
+    return getattr(part, "usage", None)
 
 
 def _prompt_tokens(usage: Usage) -> int:

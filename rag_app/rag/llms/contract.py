@@ -1,20 +1,26 @@
 """What every answering model promises."""
 
-from collections.abc import AsyncGenerator
+import ssl
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol, runtime_checkable
 
+import httpx2
 from pydantic import BaseModel, Field, SecretStr
 
 from rag_app.domain.answers import LLMEvent, ModelInfo, Prompt
 from rag_app.domain.models import OfferedModel
 
+# Makes what requests are sent through, with the certificates to trust and the connections to keep.
+Transport = Callable[[ssl.SSLContext, httpx2.Limits], httpx2.AsyncBaseTransport]
+
 
 class LLMSettings(BaseModel, extra="forbid"):
-    """How one provider is reached."""
+    """How one provider is reached; `transport` guards an address that somebody typed."""
 
     provider: str
     api_key: SecretStr | None = None
     base_url: str | None = None
+    transport: Transport | None = None
     connect_timeout_s: float = Field(5, gt=0, description="Time allowed for the connection.")
     first_token_timeout_s: float = Field(30, gt=0, description="Time allowed until the first token.")
     idle_timeout_s: float = Field(30, gt=0, description="Time allowed between two tokens.")
@@ -25,7 +31,8 @@ class LLM(Protocol):
 
     A provider's module offers `build(settings: LLMSettings) -> LLM`, `LABEL: str` (its name for
     people), `NEEDS_KEY: bool` and `MODELS: tuple[ModelInfo, ...]` (those of `models.toml`, the first is the
-    default), and imports its SDK only inside `build`.
+    default), and imports its SDK only inside `build`. `OWN_SERVER = True` where owners may name a server
+    of their own, which may want no key.
     """
 
     models: tuple[ModelInfo, ...]

@@ -58,7 +58,7 @@ class ExtractiveAnswerer:
     async def stream(self, prompt: Prompt, *, model: str) -> AsyncGenerator[LLMEvent]:
         """See `LLM`."""
         chosen = await self._evidence(prompt)
-        answer = written(chosen) if chosen else REFUSALS[language(prompt.question)]
+        answer = written(chosen) if chosen else refusal(prompt)
         for group in word_groups(answer):
             yield TextDelta(group)
             await asyncio.sleep(0)  # lets each piece travel before the next is made
@@ -78,6 +78,11 @@ class ExtractiveAnswerer:
         if weighed is None or not is_answerable(weighed, embedder):
             return ()
         return quotations(_not_said_before(weighed.evidence, prompt))
+
+
+def refusal(prompt: Prompt) -> str:
+    """The sentence that says no, in the language that was set, else in that of the question."""
+    return REFUSALS.get(prompt.language) or REFUSALS[language(prompt.question)]
 
 
 def _not_said_before(evidence: Sequence[Evidence], prompt: Prompt) -> Sequence[Evidence]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LABEL = "OpenAI"
 NEEDS_KEY = True
+OWN_SERVER = True
 BASE_URL = "https://api.openai.com/v1"
 MODELS = model_table().infos("openai")
 

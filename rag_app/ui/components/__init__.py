@@ -8,6 +8,7 @@ element (`class_name`, `id`, `aria_…`). Colours are tokens for light and dark 
     ask         text_input password_input textarea select slider checkbox switch · field (any control)
                 native_form hidden (sent by the browser itself) · drop_zone (files, to our own API)
     show        card badge banner stat avatar kbd tooltip icon · code_block copy_field
+    count       bar_chart (drawn from what `chart` makes of numbers)
     list        table row cell · load_more · empty_state
     arrange     page_header section_header · tabs · reveal (what a link leads to)
     over        dialog dialog_actions confirm_dialog · menu menu_item menu_label menu_line
@@ -19,6 +20,7 @@ dashboard is `shell(…)` of `rag_app.ui.shell`. Icons: the ids in `assets/icons
 """
 
 from rag_app.ui.components.button import button, icon_button, link, link_button
+from rag_app.ui.components.chart import bar_chart
 from rag_app.ui.components.connection import connection_lost
 from rag_app.ui.components.copy import code_block, copy_button, copy_field
 from rag_app.ui.components.dialog import confirm_dialog, dialog, dialog_actions
@@ -47,6 +49,7 @@ __all__ = [
     "avatar",
     "badge",
     "banner",
+    "bar_chart",
     "button",
     "card",
     "cell",

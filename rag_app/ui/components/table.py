@@ -23,7 +23,7 @@ from rag_app.ui.components.base import Child, Text
 
 
 def table(
-    *, headers: Sequence[str], rows: rx.Component, caption: Text, numbers: Collection[str] = ()
+    *, headers: Sequence[Text], rows: rx.Component, caption: Text, numbers: Collection[str] = ()
 ) -> rx.Component:
     """Show rows under headers.
 
@@ -32,7 +32,7 @@ def table(
         caption: what the table holds; it is read out, not shown.
         numbers: the headers whose cells are numbers.
     """
-    header_cells = (_header(text, is_number=text in numbers) for text in headers)
+    header_cells = (_header(text, is_number=isinstance(text, str) and text in numbers) for text in headers)
     return rx.el.div(
         rx.el.table(
             rx.el.caption(caption, class_name="sr-only"),
@@ -60,6 +60,7 @@ def cell(*children: Child, label: str = "", is_number: bool = False) -> rx.Compo
     )
 
 
-def _header(text: str, *, is_number: bool) -> rx.Component:
-    content = text or rx.el.span("Actions", class_name="sr-only")
+def _header(text: Text, *, is_number: bool) -> rx.Component:
+    is_named = isinstance(text, rx.Var) or text != ""
+    content = text if is_named else rx.el.span("Actions", class_name="sr-only")
     return rx.el.th(content, scope="col", role="columnheader", class_name="num" if is_number else "")

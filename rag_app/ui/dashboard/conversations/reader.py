@@ -84,6 +84,14 @@ def _header() -> rx.Component:
             ),
             class_name="flex flex-wrap items-center gap-x-4 gap-y-1 text-sm text-muted",
         ),
+        rx.cond(
+            ConversationState.cost != "",
+            rx.el.p(
+                icon("coins", class_name="mr-1.5 inline"),
+                ConversationState.cost,
+                class_name="text-sm text-muted tabular-nums",
+            ),
+        ),
         class_name="mb-6 flex flex-col gap-2 border-b border-line pb-5",
     )
 
@@ -130,6 +138,7 @@ def _turns() -> rx.Component:
 
 def _turn(turn: Turn) -> rx.Component:
     remark = ConversationState.remarks[f"{turn.answer_id}"]
+    cost = ConversationState.costs[f"{turn.answer_id}"]
     return rx.el.article(
         asked(turn.question),
         answer(
@@ -139,6 +148,7 @@ def _turn(turn: Turn) -> rx.Component:
             rx.cond(turn.feedback == -1, badge("Bad answer", tone="warn", icon="thumb-down")),
             rx.cond(turn.facts != "", rx.el.span(turn.facts, class_name="turn-facts")),
         ),
+        rx.cond(cost, rx.el.p(cost, class_name="turn-cost")),
         rx.cond(remark, rx.el.blockquote(remark, class_name="remark")),
         class_name="turn",
     )

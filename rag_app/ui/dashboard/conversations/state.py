@@ -14,7 +14,12 @@ from rag_app.ui import routes
 from rag_app.ui.auth import current_owner
 from rag_app.ui.chat.state import CitationState, on_page, positive, text_of
 from rag_app.ui.chat.view import Turn, turns
-from rag_app.ui.dashboard.conversations.view import ConversationView, conversation_view
+from rag_app.ui.dashboard.conversations.view import (
+    ConversationView,
+    answer_costs,
+    conversation_cost,
+    conversation_view,
+)
 from rag_app.ui.feedback import notify
 
 PAGE = 25
@@ -88,6 +93,8 @@ class ConversationState(CitationState, rx.State):
     conversation: ConversationView = ConversationView()
     turns: list[Turn] = []
     remarks: dict[str, str] = {}
+    cost: str = ""
+    costs: dict[str, str] = {}
     loaded: bool = False
     missing: bool = False
     deleting: bool = False
@@ -99,6 +106,7 @@ class ConversationState(CitationState, rx.State):
         """Read the conversation of the address."""
         self.loaded = self.missing = self.passage_open = self.deleting = False
         self.turns, self.conversation = [], ConversationView()
+        self.cost, self.costs = "", {}
         here = on_page(self)
         try:
             owner_id = await current_owner(self)
@@ -174,9 +182,11 @@ async def _read(state: ConversationState, conversation_id: int, owner_id: int) -
     conversation, messages = await services().conversations.read(
         conversation_id, asker=Asker(owner_id=owner_id), limit=READ
     )
+    usage = await services().usage_reports.of_conversation(conversation_id, owner_id=owner_id)
     state.conversation_id, state._kb_id = conversation.id, conversation.kb_id
     [state.conversation] = _views([conversation])
     state.turns = turns(messages, for_owner=True)
+    state.cost, state.costs = conversation_cost(usage), answer_costs(usage, messages)
     state.remarks = {str(m.id): m.feedback_reason for m in messages if m.feedback_reason}
 
 

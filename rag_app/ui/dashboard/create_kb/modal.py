@@ -97,7 +97,7 @@ def _provider() -> rx.Component:
         ),
         rx.el.p(
             "The built-in model needs no key and keeps everything on this server. ",
-            link("How to add other providers", href=routes.SETTINGS),
+            link("Add a key for another provider", href=routes.PROVIDERS),
             class_name="field-hint mt-1.5",
         ),
     )

@@ -46,11 +46,11 @@ class CreateKbState(rx.State):
     @rx.event
     async def open_new(self) -> None:
         """Begin with an empty form and the first provider that can answer."""
-        await current_owner(self)
+        owner_id = await current_owner(self)
         await services().models.refresh()
         self.kb_id = 0
-        first = services().knowledge_bases.providers()[0]
-        _begin(self, KbValues(), first.name, "")
+        known = await services().knowledge_bases.providers(owner_id=owner_id)
+        _begin(self, known, KbValues(), known[0].name, "")
 
     @rx.event
     async def open_existing(self, kb_id: int) -> None:
@@ -59,7 +59,8 @@ class CreateKbState(rx.State):
         kb = await services().knowledge_bases.get(as_id(kb_id), owner_id=owner_id)
         self.kb_id = kb.id
         await services().models.refresh()
-        _begin(self, values_of(kb), kb.llm_provider, kb.llm_model)
+        known = await services().knowledge_bases.providers(owner_id=owner_id)
+        _begin(self, known, values_of(kb), kb.llm_provider, kb.llm_model)
 
     @rx.event
     def close(self) -> None:
@@ -69,8 +70,8 @@ class CreateKbState(rx.State):
     @rx.event
     async def choose_provider(self, name: str) -> None:
         """Offer the models of another provider, or say why it cannot be chosen."""
-        await current_owner(self)
-        known = services().knowledge_bases.providers()
+        owner_id = await current_owner(self)
+        known = await services().knowledge_bases.providers(owner_id=owner_id)
         one_of(name, [provider.name for provider in known])
         self.errors = KbErrors()
         if name == self.provider:
@@ -141,8 +142,9 @@ async def _others(provider: str, owner_id: int) -> tuple[list[tuple[str, str]], 
     return [other_model(one.id, one.label) for one in found if one.kind == "chat"], ""
 
 
-def _begin(state: CreateKbState, begins_with: KbValues, provider: str, model: str) -> None:
-    known = services().knowledge_bases.providers()
+def _begin(
+    state: CreateKbState, known: list[Provider], begins_with: KbValues, provider: str, model: str
+) -> None:
     state.begins_with, state.errors = begins_with, KbErrors()
     state.providers = provider_options(known, chosen=provider)
     state.models = model_options(known, provider, chosen=model)
@@ -154,9 +156,7 @@ def _begin(state: CreateKbState, begins_with: KbValues, provider: str, model: st
 def _check_available(known: list[Provider], name: str) -> None:
     provider = next(each for each in known if each.name == name)
     if not provider.is_available:
-        raise InvalidInput(
-            f"{provider.label} has no key yet. Settings says how to add one.", field="llm_provider"
-        )
+        raise InvalidInput(f"{provider.label} has no key yet. Add one in the settings.", field="llm_provider")
 
 
 async def _store(state: CreateKbState, form: dict[str, Any], owner_id: int) -> int:

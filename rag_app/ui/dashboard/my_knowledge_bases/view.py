@@ -107,8 +107,8 @@ def _failed(kb: KnowledgeBase) -> Task:
 
 
 def _no_key(kb: KnowledgeBase, provider: str) -> Task:
-    text = f"“{kb.name}” cannot answer: {provider} has no key on this installation."
-    return Task(text, "See providers", routes.SETTINGS, "key", "warn")
+    text = f"“{kb.name}” cannot answer: there is no key for {provider}."
+    return Task(text, "Add a key", routes.PROVIDERS, "key", "warn")
 
 
 def _empty(kb: KnowledgeBase) -> Task:

@@ -1,0 +1,1 @@
+"""What models were called for, and what it cost."""
