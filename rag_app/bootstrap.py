@@ -316,6 +316,16 @@ def _make_hosted_embedder(
     return modules[access.provider].build(options, model=model, offsets=offsets)
 
 
+def installed_llm_settings(config: Settings, modules: dict[str, ModuleType]) -> dict[str, LLMSettings]:
+    """How the providers that the environment has keys for are reached, by name."""
+    guard = Guard(parse_private_hosts(config.rag_allowed_private_hosts), needs_https=True)
+    return {
+        name: _llm_settings(config, guard, access)
+        for name, access in _installed_keys(config, modules).items()
+        if access.source == "installation"
+    }
+
+
 def _llm_settings(config: Settings, guard: Guard, access: ProviderAccess) -> LLMSettings:
     """How a provider is reached; what an owner typed goes through the guard. The one place that says so."""
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rag_app import registry
+from rag_app import bootstrap, registry
 from rag_app.db.check import check_database
 from rag_app.db.embedded import writable_folder
 from rag_app.db.file_locks import FileLock
 from rag_app.errors import RagAppError
 from rag_app.processes import check_port, open_database
 from rag_app.rag import embedders, llms
-from rag_app.rag.llms.contract import LLMSettings
 from rag_app.rag.model_table import model_table
 from rag_app.services.provider_trials import ProviderTrial, try_embedder, try_provider
 from rag_app.settings import Settings
@@ -130,19 +129,9 @@ def _keys(configuration: Settings) -> Iterator[Finding]:
 async def examine_providers(configuration: Settings) -> list[ProviderTrial]:
     """Make a few small real calls to each provider that has a key here; they cost next to nothing."""
     found: list[ProviderTrial] = []
-    for name in registry.names(llms):
-        module = registry.load(llms, name)
-        key = getattr(configuration, f"{name}_api_key", None)
-        if not module.NEEDS_KEY or key is None:
-            continue
-        settings = LLMSettings(
-            provider=name,
-            api_key=key,
-            base_url=getattr(configuration, f"{name}_base_url"),
-            first_token_timeout_s=configuration.rag_llm_first_token_timeout_s,
-            idle_timeout_s=configuration.rag_llm_idle_timeout_s,
-        )
-        found += await try_provider(module, settings)
+    modules = {name: registry.load(llms, name) for name in registry.names(llms)}
+    for name, settings in bootstrap.installed_llm_settings(configuration, modules).items():
+        found += await try_provider(modules[name], settings)
         if embedding_models := model_table().of(name, "embedding"):
             embedder = registry.load(embedders, name)
             found.append(await try_embedder(embedder, settings, embedding_models[0]))
