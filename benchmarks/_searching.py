@@ -1,5 +1,6 @@
 """Question sets, searched as the product searches: cosine and BM25, their best 100 each, fused."""
 
+import argparse
 import json
 import random
 import tempfile
@@ -15,12 +16,14 @@ from numpy.typing import NDArray
 
 from rag_app.rag.embedders import local_e5, local_minilm
 from rag_app.rag.embedders._onnx import LateOnnxEmbedder
+from rag_app.rag.fusion import STANDARDISED_OVER, Fused, fuse
 
 LANGUAGES = {"squad2_dev": "english", "xquad_en": "english", "xquad_de": "german", "twowiki_101": "english"}
 MODULES = {"local_e5": local_e5, "local_minilm": local_minilm}
 DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 MODELS = Path(tempfile.gettempdir()) / "simple-rag-models"
 N_CANDIDATES = 100
+DEPTH = STANDARDISED_OVER  # passages that are reranked
 SEED = 7
 PARAGRAPHS_PER_ARTICLE = 5  # of XQuAD, which has no titles but keeps articles together
 
@@ -100,6 +103,35 @@ def best(scores: NDArray) -> list[tuple[int, float]]:
     """The best candidates by score, best first."""
     order = np.argsort(-scores, kind="stable")[:N_CANDIDATES]
     return [(int(place), float(scores[place])) for place in order]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """Both rankings of one question, the fused one, and the reranker's scores of its first."""
+
+    by_meaning: list[tuple[int, float]]
+    by_words: list[tuple[int, float]]
+    fused: list[Fused]
+    late: Sequence[float | None]
+
+
+async def search(question: str, embedder: LateOnnxEmbedder, paragraphs: Embedded, words: Words) -> Searched:
+    """Search as the product does: fuse both rankings, and compare the best more closely."""
+    by_meaning = best(paragraphs.vectors @ await embedder.embed_query(question))
+    by_words = words.ranking(question)
+    fused = fuse(by_meaning, by_words)
+    codes = [paragraphs.codes[one.chunk_id] for one in fused[:DEPTH]]
+    return Searched(by_meaning, by_words, fused, await embedder.late_similarities(question, codes))
+
+
+def arguments(description: str, *, questions: int, per: str) -> argparse.ArgumentParser:
+    """What every benchmark on question sets is told."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--models", type=Path, default=MODELS)
+    parser.add_argument("--cache", type=Path, default=MODELS / "benchmarks")
+    parser.add_argument("--questions", type=int, default=questions, help=per)
+    return parser
 
 
 def build(name: str, models: Path) -> LateOnnxEmbedder:

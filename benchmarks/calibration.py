@@ -8,33 +8,31 @@ they are measured on. In each, half of the questions are of articles that are no
 have 1, 3, 10, 30 or all paragraphs. Every question is searched with and without reranking.
 """
 
-import argparse
 import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks._searching import (
-    DATA,
+    DEPTH,
     LANGUAGES,
-    MODELS,
     SEED,
     Embedded,
     Question,
     QuestionSet,
     Words,
-    best,
+    arguments,
     build,
     embedded,
+    search,
 )
 from rag_app.rag.calibration import Scale, Signals, calibrated, coverages
 from rag_app.rag.embedders._onnx import LateOnnxEmbedder
-from rag_app.rag.fusion import STANDARDISED_OVER, best_first, blend, fuse
+from rag_app.rag.fusion import best_first, blend
 
 SETS = ("squad2_dev", "xquad_en", "xquad_de")
 SIZES = (0, 0, 0, 1, 3, 10, 30)  # drawn from; 0: all paragraphs of the half
@@ -71,17 +69,15 @@ class Half:
 
     async def search(self, question: Question, embedder: LateOnnxEmbedder) -> list[Case]:
         """Without and with reranking."""
-        vector = await embedder.embed_query(question.text)
-        cosines = self.paragraphs.vectors[self.places] @ vector
-        found = fuse(best(cosines), self.words.ranking(question.text))[:STANDARDISED_OVER]
-        places = [self.places[one.chunk_id] for one in found]
-        late = await embedder.late_similarities(question.text, [self.paragraphs.codes[at] for at in places])
+        found = await search(question.text, embedder, self.paragraphs.only(self.places), self.words)
+        top = found.fused[:DEPTH]
+        places = [self.places[one.chunk_id] for one in top]
         covered = coverages(question.text, [self.whole.texts[place] for place in places])
         cases = []
-        for scores in ([], late):
-            values = blend([one.fused for one in found], scores)
+        for scores in ([], found.late):
+            values = blend([one.fused for one in top], scores)
             order = best_first(values)[:SHOWN]
-            signals = [Signals(float(values[at]), found[at].similarity, covered[at]) for at in order]
+            signals = [Signals(float(values[at]), top[at].similarity, covered[at]) for at in order]
             cases.append(Case(signals, [places[at] in question.gold for at in order]))
         return cases
 
@@ -157,11 +153,7 @@ def report(cases: Sequence[Case], model: str) -> str:
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--models", type=Path, default=MODELS)
-    parser.add_argument("--cache", type=Path, default=MODELS / "benchmarks")
-    parser.add_argument("--questions", type=int, default=400, help="of each kind, set and half")
+    parser = arguments(__doc__, questions=400, per="of each kind, set and half")
     parser.add_argument("--fit", action="store_true", help="print new weights as well")
     options = parser.parse_args()
     print("calibration error of the first passage and of ten, discrimination, and how many of the first")

@@ -6,6 +6,9 @@ Half of the articles of a set are uploaded; asked are questions of these article
 half, which should be refused, and SQuAD's adversarial ones: written about a paragraph that is there, to look
 as if it answered them. Passages come from the product's own search with its defaults; a question is refused
 when no passage reaches the least score, or when the built-in answerer finds no answer in what is left.
+
+The second table is for the answerer's own limit, `LEAST_LIKELY`: the share refused where the best passage
+scores less, for each half of the questions, so that it can be chosen on one half and judged by the other.
 """
 
 import argparse
@@ -13,6 +16,8 @@ import asyncio
 import json
 import random
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -26,6 +31,7 @@ from rag_app.rag.llms._judgement import is_answerable
 from rag_app.rag.llms.local import LEAST_LIKELY
 
 LEAST_SCORES = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
+LIMITS = (0.0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5)
 
 
 def adversarial(path: Path, titles: set[str]) -> list[str]:
@@ -34,21 +40,40 @@ def adversarial(path: Path, titles: set[str]) -> list[str]:
     return [query["q"] for query in queries if not query["answers"] and query.get("title") in titles]
 
 
-async def refused(place: Installation, filled: Filled, question: str) -> list[bool]:
-    """For each least score, whether the product would refuse."""
+@dataclass(frozen=True)
+class Asked:
+    """What came of a question: the best score, and whether the answerer refuses what reaches a score."""
+
+    best: float
+    refused: dict[float, bool]  # by least score
+
+    def is_refused(self, least: float, limit: float = LEAST_LIKELY) -> bool:
+        """Whether the product refuses."""
+        return self.best < max(least, limit) or self.refused[least]
+
+
+async def asked(place: Installation, filled: Filled, question: str) -> Asked:
+    """Ask the product."""
     found = await place.services.retrieval.search(filled.kb_id, question, owner_id=place.owner_id)
-    return [
-        await _refuses(place, question, [one for one in found.passages if one.score >= least])
-        for least in LEAST_SCORES
-    ]
+    best = max((passage.score for passage in found.passages), default=0.0)
+    kept = {least: [one for one in found.passages if one.score >= least] for least in LEAST_SCORES}
+    return Asked(best, {least: await _refuses(place, question, those) for least, those in kept.items()})
 
 
 async def _refuses(place: Installation, question: str, passages: list[Passage]) -> bool:
-    if max((passage.score for passage in passages), default=0.0) < LEAST_LIKELY:
+    if not passages:
         return True
     embedder = place.services.retrieval.embedders.get(place.services.settings.rag_local_embedder)
     weighed = await weigh(question, tuple(passages), embedder)
     return weighed is None or not is_answerable(weighed, embedder.name)
+
+
+def row(
+    name: str, answers: list[Asked], is_refused: Callable[[Asked, float], bool], by: Sequence[float]
+) -> str:
+    """A line of a table."""
+    shares = (sum(is_refused(one, value) for one in answers) / len(answers) for value in by)
+    return f"| {name} | {len(answers)} | " + " | ".join(f"{share:.1%}" for share in shares) + " |"
 
 
 async def run(place: Installation, path: Path, n: int) -> None:
@@ -66,14 +91,19 @@ async def run(place: Installation, path: Path, n: int) -> None:
     print(f"\n{path.stem}, share refused by least score\n")
     print("| questions | n | " + " | ".join(f"{least:g}" for least in LEAST_SCORES) + " |")
     print("|---|---|" + "---|" * len(LEAST_SCORES))
+    halves = []
     for name, questions in groups.items():
         chosen = chance.sample(questions, min(n, len(questions)))
         if not chosen:
             continue
-        rows = [await refused(place, filled, question) for question in chosen]
-        shares = (sum(row[at] for row in rows) / len(rows) for at in range(len(LEAST_SCORES)))
-        cells = " | ".join(f"{share:.1%}" for share in shares)
-        print(f"| {name} | {len(chosen)} | {cells} |", flush=True)
+        answers = [await asked(place, filled, question) for question in chosen]
+        print(row(name, answers, Asked.is_refused, LEAST_SCORES), flush=True)
+        halves += [(f"{name}, half {number + 1}", answers[number::2]) for number in (0, 1)]
+    print(f"\n{path.stem}, share refused where the best passage scores less than\n")
+    print("| questions | n | " + " | ".join(f"{limit:g}" for limit in LIMITS) + " |")
+    print("|---|---|" + "---|" * len(LIMITS))
+    for name, answers in halves:
+        print(row(name, answers, lambda one, limit: one.is_refused(0.0, limit), LIMITS), flush=True)
 
 
 async def main() -> None:

@@ -6,34 +6,31 @@ For each set and model: words alone, meaning alone, fused, and the best 20 of fu
 say what it takes: bytes a chunk and milliseconds a question.
 """
 
-import argparse
 import asyncio
 import random
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks._searching import (
-    DATA,
+    DEPTH,
     LANGUAGES,
-    MODELS,
     SEED,
     Embedded,
     Question,
     QuestionSet,
     Words,
-    best,
+    arguments,
     build,
     embedded,
+    search,
 )
 from rag_app.rag.embedders._onnx import LateOnnxEmbedder
 from rag_app.rag.fusion import best_first, blend, fuse
 
 K = 10
-DEPTH = 20
 
 
 def mistyped(text: str, chance: random.Random) -> str:
@@ -65,16 +62,13 @@ async def orders(
     question: str, embedder: LateOnnxEmbedder, paragraphs: Embedded, words: Words
 ) -> dict[str, list[int]]:
     """The order by each method."""
-    by_meaning = best(paragraphs.vectors @ await embedder.embed_query(question))
-    by_words = words.ranking(question)
-    found = fuse(by_meaning, by_words)
-    fused, top = [one.chunk_id for one in found], found[:DEPTH]
-    scores = await embedder.late_similarities(question, [paragraphs.codes[one.chunk_id] for one in top])
-    order = best_first(blend([one.fused for one in top], scores))
+    found = await search(question, embedder, paragraphs, words)
+    fused = [one.chunk_id for one in found.fused]
+    order = best_first(blend([one.fused for one in found.fused[:DEPTH]], found.late))
     return {
-        "words": [place for place, _ in by_words],
-        "meaning": [place for place, _ in by_meaning],
-        "rrf": [one.chunk_id for one in fuse(by_meaning, by_words, method="rrf")],
+        "words": [place for place, _ in found.by_words],
+        "meaning": [place for place, _ in found.by_meaning],
+        "rrf": [one.chunk_id for one in fuse(found.by_meaning, found.by_words, method="rrf")],
         "fused": fused,
         "reranked": [fused[place] for place in order] + fused[DEPTH:],
     }
@@ -106,11 +100,7 @@ async def cost(questions: Sequence[Question], embedder: LateOnnxEmbedder, paragr
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--models", type=Path, default=MODELS)
-    parser.add_argument("--cache", type=Path, default=MODELS / "benchmarks")
-    parser.add_argument("--questions", type=int, default=600, help="of each set")
+    parser = arguments(__doc__, questions=600, per="of each set")
     options = parser.parse_args()
     for model in ("local_e5", "local_minilm"):
         embedder = build(model, options.models)

@@ -42,6 +42,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "both, rrf": {"rerank": False, "fusion": "rrf"},
     "both + rerank": {},
 }
+PARTS = ("clean", "mistyped", "identifiers")
 LIMIT = 10
 SEED = 7
 
@@ -174,7 +175,7 @@ def show(title: str, results: dict[str, np.ndarray]) -> None:
         print(f"| {method} | " + " | ".join(f"{value:.4f}" for value in values) + " |", flush=True)
 
 
-async def run(place: Installation, folder: Path, name: str, n_questions: int) -> None:
+async def run(place: Installation, folder: Path, name: str, n_questions: int, parts: Sequence[str]) -> None:
     """One set: clean, mistyped, identifiers."""
     whole = QuestionSet.load(folder, name)
     texts, codes = with_identifiers(whole.texts)
@@ -182,12 +183,11 @@ async def run(place: Installation, folder: Path, name: str, n_questions: int) ->
     clean = [(one.text, one.gold) for one in whole.sample(n_questions)]
     chance = random.Random(SEED)
     slips = [(mistyped(text, chance), gold) for text, gold in clean[: n_questions // 2]]
-    show(
-        f"{name}, {len(clean)} questions",
-        await table(place, filled, clean, await Reference.of(place, filled)),
-    )
-    show(f"{name}, {len(slips)} mistyped questions", await table(place, filled, slips, None))
-    show(f"{name}, {len(codes)} identifiers", await table(place, filled, codes, None))
+    for part, questions in (("clean", clean), ("mistyped", slips), ("identifiers", codes)):
+        if part in parts:
+            reference = await Reference.of(place, filled) if part == "clean" else None
+            title = f"{name}, {len(questions)} questions, {part}"
+            show(title, await table(place, filled, questions, reference))
 
 
 async def main() -> None:
@@ -196,12 +196,13 @@ async def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--sets", nargs="+", default=["xquad_en", "xquad_de", "squad2_dev"])
     parser.add_argument("--questions", type=int, default=600)
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     options = parser.parse_args()
     for name in options.sets:
         if not json.loads((options.data / f"{name}.json").read_text())["queries"]:
             continue
         async with installation() as place:
-            await run(place, options.data, name, options.questions)
+            await run(place, options.data, name, options.questions, options.parts)
 
 
 if __name__ == "__main__":

@@ -1,50 +1,65 @@
 """The one place where services meet their collaborators."""
 
 import asyncio
-from dataclasses import dataclass
+import ssl
+from dataclasses import dataclass, replace
 from functools import partial
 from types import ModuleType
 from typing import Any
 
+import httpx2
 import procrastinate
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from rag_app import registry
-from rag_app.crypto import AccessTokens, load_or_make_secret
+from rag_app.crypto import AccessTokens, KeyRing, load_or_make_ring, load_or_make_secret
 from rag_app.db.engine import create_engine, create_sessions
 from rag_app.db.queue import create_queue
 from rag_app.domain.embedding_models import EmbeddingChoice
 from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.domain.models import Model
+from rag_app.domain.private_hosts import parse_private_hosts
 from rag_app.errors import PermanentError
+from rag_app.net.guard import Guard
+from rag_app.net.transport import GuardedTransport
 from rag_app.rag import embedders, llms, rerankers
 from rag_app.rag.embedders import hub_onnx
+from rag_app.rag.embedders._hosted import HostedEmbedder
 from rag_app.rag.embedders.contract import Embedder
 from rag_app.rag.embedders.hub_onnx import HubEmbedderModel
 from rag_app.rag.llms.contract import LLM, LLMSettings
 from rag_app.rag.model_hub import HubModel
+from rag_app.rag.model_table import model_table
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import find_tessdata, remove_leftovers
 from rag_app.rag.rerankers.contract import Reranker, RerankerParts
 from rag_app.services.accounts import AccountService
+from rag_app.services.admin import AdminService
 from rag_app.services.candidates import CandidateFinder
 from rag_app.services.chat import ChatService
 from rag_app.services.conversations import ConversationService
 from rag_app.services.documents import DocumentService
-from rag_app.services.embedders import Embedders
+from rag_app.services.embedders import Embedders, HostedEmbedders, is_hosted
 from rag_app.services.embedding_switches import EmbeddingSwitchService
+from rag_app.services.faq import FaqService
+from rag_app.services.faq_matching import FaqMatcher
 from rag_app.services.health import HealthService
 from rag_app.services.idempotency import IdempotencyService
 from rag_app.services.indexes import IndexService
 from rag_app.services.ingestion import IngestionService
 from rag_app.services.knowledge_bases import KnowledgeBaseService
+from rag_app.services.limits import LimitService
 from rag_app.services.llms import LLMs
 from rag_app.services.maintenance import MaintenanceService
+from rag_app.services.model_admin import ModelAdminService
 from rag_app.services.model_calls import ModelCalls
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.passwords import Passwords
+from rag_app.services.prompt_previews import PromptPreviewService
+from rag_app.services.provider_checks import ProviderCheckService
 from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
-from rag_app.services.questions import QuestionService
+from rag_app.services.questions import LOCAL, QuestionService
 from rag_app.services.rate_limits import RateLimits
 from rag_app.services.rerankers import Rerankers
 from rag_app.services.retrieval import RetrievalService
@@ -55,6 +70,8 @@ from rag_app.services.usage_reports import UsageReportService
 from rag_app.settings import Settings, settings
 from rag_app.storage import Storage
 
+HOSTED_EMBEDDERS = ("openai", "gemini")
+
 
 @dataclass(frozen=True)
 class Services:
@@ -62,9 +79,12 @@ class Services:
 
     settings: Settings
     accounts: AccountService
+    admin: AdminService
     knowledge_bases: KnowledgeBaseService
+    prompt_previews: PromptPreviewService
     documents: DocumentService
     ingestion: IngestionService
+    faq: FaqService
     retrieval: RetrievalService
     chat: ChatService
     conversations: ConversationService
@@ -75,18 +95,24 @@ class Services:
     indexes: IndexService
     maintenance: MaintenanceService
     limits: RateLimits
+    quotas: LimitService
     jobs_queue: procrastinate.App
     engine: AsyncEngine
     llms: LLMs
     calls: ModelCalls
     usage: UsageService
     usage_reports: UsageReportService
+    provider_keys: ProviderKeyService
+    provider_checks: ProviderCheckService
+    models: ModelCatalogue
+    model_admin: ModelAdminService
     rerankers: Rerankers
     stopping: Stopping
 
     async def close(self) -> None:
         """Give back connections."""
         await self.llms.close()
+        await self.retrieval.embedders.close()
         await self.rerankers.close()
         await self.engine.dispose()
 
@@ -104,21 +130,48 @@ def build(config: Settings) -> Services:
     jobs_queue = create_queue(config.database_url)
     storage = Storage(config.rag_data_dir / "files")
     limits = RateLimits()
-    all_embedders = Embedders(partial(_make_embedder, config))
     modules: dict[str, ModuleType] = {name: registry.load(llms, name) for name in registry.names(llms)}
-    keys = {name: _llm_key(config, name) is not None for name in modules if modules[name].NEEDS_KEY}
-    all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules))
-    usage = UsageService(sessions)
-    calls = ModelCalls(
-        all_llms, ProviderKeyService(_installed_keys(config, modules)), ModelCatalogue(modules), usage
+    installed = _installed_keys(config, modules)
+    guard = Guard(parse_private_hosts(config.rag_allowed_private_hosts), needs_https=True)
+    quotas = LimitService(sessions)
+    usage = UsageService(sessions, quotas)
+    catalogue = ModelCatalogue(sessions, model_table())
+    keys = ProviderKeyService(
+        sessions,
+        modules,
+        installed,
+        key_ring(config),
+        guard,
+        {name: _base_url(config, name) for name in modules},
     )
+    hosted = {name: registry.load(embedders, name) for name in HOSTED_EMBEDDERS}
+    local_embedders = Embedders(partial(_make_embedder, config))
+    make_hosted = partial(_make_hosted_embedder, config, guard, hosted, local_embedders)
+    all_embedders = replace(
+        local_embedders, hosted=HostedEmbedders(hosted, keys, catalogue, usage, make_hosted)
+    )
+    all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules, guard))
+    calls = ModelCalls(all_llms, keys, catalogue, usage, quotas)
     questions = QuestionService(calls)
     all_rerankers = Rerankers(
         {name: registry.load(rerankers, name) for name in registry.names(rerankers)},
         partial(_make_reranker, config, all_embedders, calls),
     )
     retrieval = RetrievalService(
-        sessions, all_embedders, questions, all_rerankers, CandidateFinder(sessions, all_embedders)
+        sessions,
+        all_embedders,
+        questions,
+        all_rerankers,
+        CandidateFinder(sessions),
+        FaqMatcher(sessions, partial(all_embedders.get, config.rag_local_embedder)),
+    )
+    parse_limits = ParseLimits(
+        memory_mb=config.rag_parse_memory_mb,
+        cpu_s=config.rag_parse_timeout_s,
+        wall_s=config.rag_parse_timeout_s,
+    )
+    knowledge_bases = KnowledgeBaseService(
+        sessions, storage, modules, keys, config.rag_local_embedder, all_rerankers, catalogue, quotas
     )
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
@@ -131,26 +184,31 @@ def build(config: Settings) -> Services:
             limits,
             browser_hours=config.rag_sign_in_hours,
             registration_open=config.rag_registration_open,
+            new_account_tier=config.rag_new_account_tier,
         ),
-        knowledge_bases=KnowledgeBaseService(sessions, storage, modules, keys, config.rag_local_embedder),
-        documents=DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes),
+        admin=AdminService(sessions, quotas),
+        knowledge_bases=knowledge_bases,
+        prompt_previews=PromptPreviewService(sessions, knowledge_bases, retrieval, catalogue),
+        documents=DocumentService(
+            sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas
+        ),
         ingestion=IngestionService(
             sessions,
             storage,
             jobs_queue,
             all_embedders,
-            ParseLimits(
-                memory_mb=config.rag_parse_memory_mb,
-                cpu_s=config.rag_parse_timeout_s,
-                wall_s=config.rag_parse_timeout_s,
-            ),
+            parse_limits,
             find_tessdata,
+            quotas,
         ),
+        faq=FaqService(sessions, storage, jobs_queue, parse_limits),
         retrieval=retrieval,
-        chat=ChatService(sessions, retrieval, questions, calls, stopping, limits),
+        chat=ChatService(sessions, retrieval, questions, calls, stopping, limits, quotas),
         conversations=ConversationService(sessions),
         sharing=SharingService(sessions, config.base_url),
-        health=HealthService(sessions, config.rag_data_dir, keys),
+        health=HealthService(
+            sessions, config.rag_data_dir, {name: name in installed for name in keys.hosted}
+        ),
         embedding_switches=EmbeddingSwitchService(
             sessions,
             all_embedders,
@@ -161,12 +219,17 @@ def build(config: Settings) -> Services:
         indexes=IndexService(sessions),
         maintenance=MaintenanceService(sessions, storage, remove_leftovers),
         limits=limits,
+        quotas=quotas,
         jobs_queue=jobs_queue,
         engine=engine,
         llms=all_llms,
         calls=calls,
         usage=usage,
         usage_reports=UsageReportService(sessions),
+        provider_keys=keys,
+        provider_checks=ProviderCheckService(sessions, keys, all_llms, catalogue, usage, limits),
+        models=catalogue,
+        model_admin=ModelAdminService(sessions, catalogue, all_llms, keys, frozenset(HOSTED_EMBEDDERS)),
         rerankers=all_rerankers,
         stopping=stopping,
     )
@@ -176,6 +239,12 @@ def secret_key(config: Settings) -> str:
     """What signs sign-ins: the operator's secret, or the one kept in the data folder."""
     secret = config.rag_secret_key
     return secret.get_secret_value() if secret else load_or_make_secret(config.rag_data_dir)
+
+
+def key_ring(config: Settings) -> KeyRing:
+    """What stored secrets are encrypted with: the operator's keys, or those kept in the data folder."""
+    keys = config.rag_encryption_keys
+    return load_or_make_ring(config.rag_data_dir, keys.get_secret_value() if keys else None)
 
 
 def hub_embedder(config: Settings) -> HubEmbedderModel | None:
@@ -210,7 +279,8 @@ def hub_embedder(config: Settings) -> HubEmbedderModel | None:
 
 
 def _embedding_choices(config: Settings) -> tuple[EmbeddingChoice, ...]:
-    modules = [registry.load(embedders, name) for name in registry.names(embedders) if name != hub_onnx.NAME]
+    names = [name for name in registry.names(embedders) if name not in {hub_onnx.NAME, *HOSTED_EMBEDDERS}]
+    modules = [registry.load(embedders, name) for name in names]
     built_in = [EmbeddingChoice(module.NAME, module.LABEL, module.DIMENSIONS) for module in modules]
     hub = hub_embedder(config)
     return (*built_in, *([EmbeddingChoice(hub.name, hub.label, hub.dimensions)] if hub else []))
@@ -232,30 +302,60 @@ def _make_embedder(config: Settings, name: str) -> Embedder:
     return hub_onnx.build(hub, **here)
 
 
-def _make_llm(
-    config: Settings, all_embedders: Embedders, modules: dict[str, ModuleType], access: ProviderAccess
-) -> LLM:
-    module = modules[access.provider]
-    options = LLMSettings(
+def _make_hosted_embedder(
+    config: Settings,
+    guard: Guard,
+    modules: dict[str, ModuleType],
+    local: Embedders,
+    access: ProviderAccess,
+    model: Model,
+) -> HostedEmbedder:
+    # No provider's tokenizer works without the network: texts are cut as the built-in model cuts them.
+    offsets = local.get(config.rag_local_embedder).token_offsets
+    options = _llm_settings(config, guard, access)
+    return modules[access.provider].build(options, model=model, offsets=offsets)
+
+
+def _llm_settings(config: Settings, guard: Guard, access: ProviderAccess) -> LLMSettings:
+    """How a provider is reached; what an owner typed goes through the guard. The one place that says so."""
+
+    def guarded(trusted: ssl.SSLContext, limits: httpx2.Limits) -> GuardedTransport:
+        return GuardedTransport(guard, ssl_context=trusted, limits=limits)
+
+    return LLMSettings(
         provider=access.provider,
         api_key=access.api_key,
         base_url=access.base_url,
+        transport=guarded if access.is_guarded else None,
         first_token_timeout_s=config.rag_llm_first_token_timeout_s,
         idle_timeout_s=config.rag_llm_idle_timeout_s,
     )
+
+
+def _make_llm(
+    config: Settings,
+    all_embedders: Embedders,
+    modules: dict[str, ModuleType],
+    guard: Guard,
+    access: ProviderAccess,
+) -> LLM:
+    module = modules[access.provider]
+    options = _llm_settings(config, guard, access)
     if module.NEEDS_KEY:
         return module.build(options)
     return module.build(options, embedder=all_embedders.get(config.rag_local_embedder))
 
 
 def _installed_keys(config: Settings, modules: dict[str, ModuleType]) -> dict[str, ProviderAccess]:
-    """The keys of the environment; the built-in model needs none."""
+    """The keys of the environment; the built-in model needs none, nor may the operator's own server."""
     found: dict[str, ProviderAccess] = {}
     for name, module in modules.items():
         if not module.NEEDS_KEY:
             found[name] = ProviderAccess(name, None, None, "none")
-        elif (key := _llm_key(config, name)) is not None:
-            found[name] = ProviderAccess(name, key, getattr(config, f"{name}_base_url"), "installation")
+            continue
+        key, base_url = _llm_key(config, name), _base_url(config, name)
+        if key is not None or (base_url is not None and getattr(module, "OWN_SERVER", False)):
+            found[name] = ProviderAccess(name, key, base_url, "installation")
     return found
 
 
@@ -263,11 +363,12 @@ def _make_reranker(
     config: Settings, all_embedders: Embedders, calls: ModelCalls, name: str, kb: KnowledgeBase
 ) -> Reranker:
     module: ModuleType = registry.load(rerankers, name)
-    llm = calls.bound(kb, "judge") if name == "llm_judge" else None
+    # The built-in model quotes and cannot grade, so it is no judge.
+    judges = name == "llm_judge" and kb.llm_provider != LOCAL
     return module.build(
         RerankerParts(
-            embedder=all_embedders.get(kb.embedding_model),
-            llm=llm,
+            embedder=None if is_hosted(kb.embedding_model) else all_embedders.get(kb.embedding_model),
+            llm=calls.bound(kb, "judge") if judges else None,
             llm_model=kb.llm_model,
             url=config.rag_rerank_url,
             api_key=config.rag_rerank_api_key,
@@ -286,6 +387,10 @@ def _make_reranker(
 
 def _llm_key(config: Settings, provider: str) -> SecretStr | None:
     return getattr(config, f"{provider}_api_key", None)
+
+
+def _base_url(config: Settings, provider: str) -> str | None:
+    return getattr(config, f"{provider}_base_url", None)
 
 
 _services: dict[int, Services] = {}

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from rag_app import registry
 from rag_app.db.check import check_database
 from rag_app.db.embedded import writable_folder
 from rag_app.db.file_locks import FileLock
 from rag_app.errors import RagAppError
 from rag_app.processes import check_port, open_database
+from rag_app.rag import llms
+from rag_app.rag.llms.contract import LLMSettings
+from rag_app.services.provider_trials import ProviderTrial, try_provider
 from rag_app.settings import Settings
 
 MIN_FREE_GB = 2.0  # a first start with models and pages takes about half of it
@@ -120,3 +124,22 @@ def _keys(configuration: Settings) -> Iterator[Finding]:
     for name in PROVIDER_KEYS:
         configured = getattr(configuration, name) is not None
         yield Finding(True, name.upper(), "configured" if configured else "not configured (optional)")
+
+
+async def examine_providers(configuration: Settings) -> list[ProviderTrial]:
+    """Make a few small real calls to each provider that has a key here; they cost next to nothing."""
+    found: list[ProviderTrial] = []
+    for name in registry.names(llms):
+        module = registry.load(llms, name)
+        key = getattr(configuration, f"{name}_api_key", None)
+        if not module.NEEDS_KEY or key is None:
+            continue
+        settings = LLMSettings(
+            provider=name,
+            api_key=key,
+            base_url=getattr(configuration, f"{name}_base_url"),
+            first_token_timeout_s=configuration.rag_llm_first_token_timeout_s,
+            idle_timeout_s=configuration.rag_llm_idle_timeout_s,
+        )
+        found += await try_provider(module, settings)
+    return found

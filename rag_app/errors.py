@@ -4,11 +4,12 @@ RagAppError
 ├── InvalidInput      the caller can fix it; the message says how
 │   ├── TooLarge      more bytes than allowed
 │   ├── Conflict      it clashes with what is there already
+│   │   └── PlanFull  the owner's plan allows no more of it
 │   └── Unsupported   a kind of file or request this installation cannot take
 ├── NotSignedIn       no valid sign-in, or it has ended
 ├── NotAllowed        the caller may know of it, but may not do this
 ├── NotFound          it does not exist, or belongs to another owner
-├── LimitReached      a limit of speed or amount; says when to try again
+├── LimitReached      a limit of speed or of a period; says when to try again
 ├── StorageFull       no space left to keep what was sent
 ├── TransientError    trying again may help: timeout, rate limit, lost connection
 └── PermanentError    trying again cannot help: unreadable file, unknown source
@@ -18,7 +19,12 @@ from collections.abc import Mapping
 
 
 class RagAppError(Exception):
-    """Base of every deliberate error; `str(error)` is fit for the reader."""
+    """Base of every deliberate error; `str(error)` is fit for the reader.
+
+    `kind` is for programs: a provider's failures have one (`rag/llms/_failures.py`), most others none.
+    """
+
+    kind: str = ""
 
 
 class InvalidInput(RagAppError):
@@ -41,6 +47,14 @@ class TooLarge(InvalidInput):
 
 class Conflict(InvalidInput):
     """It clashes with what is there already."""
+
+
+class PlanFull(Conflict):
+    """The owner's plan allows no more of it; `limit` names what is full."""
+
+    def __init__(self, message: str, *, limit: str) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class Unsupported(InvalidInput):
@@ -66,11 +80,12 @@ class NotFound(RagAppError):
 
 
 class LimitReached(RagAppError):
-    """A limit of speed or amount; `retry_after_s` says when to try again."""
+    """A limit of speed or of a period; `retry_after_s` says when to try again, `limit` names it."""
 
-    def __init__(self, message: str, *, retry_after_s: int) -> None:
+    def __init__(self, message: str, *, retry_after_s: int, limit: str | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.limit = limit
 
 
 class StorageFull(RagAppError):
@@ -80,10 +95,15 @@ class StorageFull(RagAppError):
 class TransientError(RagAppError):
     """Trying again may help: timeout, rate limit, lost connection."""
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None = None, kind: str = "") -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.kind = kind
 
 
 class PermanentError(RagAppError):
     """Trying again cannot help: unreadable file, unknown source, bad key."""
+
+    def __init__(self, message: str, *, kind: str = "") -> None:
+        super().__init__(message)
+        self.kind = kind

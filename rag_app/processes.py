@@ -267,13 +267,37 @@ def web(configuration: Settings) -> None:
 def migrate(configuration: Settings) -> None:
     """Bring the schema up to date, with room for the embedding models; `DATABASE_URL` must be set."""
     from rag_app.bootstrap import hub_embedder
-    from rag_app.db.migrations import add_embedding_model, upgrade
+    from rag_app.db.migrations import add_embedding_model, added_embedding_models, upgrade
+    from rag_app.rag.model_table import model_table
 
     assert configuration.database_url
     hub = hub_embedder(configuration)  # before anything is changed: it may be set up wrongly
     upgrade(configuration.database_url)
+    table = [(model.name, model.dimensions) for model in model_table().models if model.dimensions]
+    added = added_embedding_models(configuration.database_url)
     if hub is not None:
-        add_embedding_model(configuration.database_url, name=hub.name, dimensions=hub.dimensions)
+        table.insert(0, (hub.name, hub.dimensions))
+    for name, dimensions in dict([*added, *table]).items():
+        add_embedding_model(configuration.database_url, name=name, dimensions=dimensions)
+
+
+def rotate_keys(configuration: Settings, dsn: str) -> tuple[int, int]:
+    """Encrypt stored secrets anew; how many that were, and how many no key opens."""
+    import asyncio
+
+    from rag_app.bootstrap import key_ring
+    from rag_app.db.engine import create_engine, create_sessions
+    from rag_app.services.key_rotation import KeyRotationService
+
+    async def rotate() -> tuple[int, int]:
+        engine = create_engine(dsn)
+        try:
+            done = await KeyRotationService(create_sessions(engine), key_ring(configuration)).rotate()
+        finally:
+            await engine.dispose()
+        return done.n_done, done.n_unreadable
+
+    return asyncio.run(rotate())
 
 
 def worker(configuration: Settings) -> None:

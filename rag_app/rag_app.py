@@ -19,11 +19,18 @@ from rag_app.settings import settings
 from rag_app.ui import routes
 from rag_app.ui.app import create_app
 from rag_app.ui.build import ROOT
+from rag_app.ui.dashboard.admin import page as admin
+from rag_app.ui.dashboard.admin.accounts_state import AccountsState
+from rag_app.ui.dashboard.admin.plans_state import PlansState
+from rag_app.ui.dashboard.admin_models import page as admin_models
+from rag_app.ui.dashboard.admin_models.state import AdminModelsState
 from rag_app.ui.dashboard.conversations import page as conversations
 from rag_app.ui.dashboard.conversations import reader
 from rag_app.ui.dashboard.conversations.state import ConversationsState, ConversationState
 from rag_app.ui.dashboard.document import page as document
 from rag_app.ui.dashboard.document.state import DocumentState
+from rag_app.ui.dashboard.faq import page as faq
+from rag_app.ui.dashboard.faq.state import FaqState
 from rag_app.ui.dashboard.frame import OPEN
 from rag_app.ui.dashboard.knowledge_base import page as knowledge_base
 from rag_app.ui.dashboard.knowledge_base.state import KnowledgeBaseState
@@ -34,7 +41,10 @@ from rag_app.ui.dashboard.preview.state import PreviewState
 from rag_app.ui.dashboard.semantic_search import page as semantic_search
 from rag_app.ui.dashboard.semantic_search.state import SearchState
 from rag_app.ui.dashboard.settings import page as settings_tab
+from rag_app.ui.dashboard.settings.answers_state import AnswersState
 from rag_app.ui.dashboard.settings.embedding_state import EmbeddingState
+from rag_app.ui.dashboard.settings.plan_state import PlanState
+from rag_app.ui.dashboard.settings.providers_state import ProvidersState
 from rag_app.ui.dashboard.settings.retrieval_state import RetrievalSettingsState
 from rag_app.ui.dashboard.settings.state import SettingsState
 from rag_app.ui.dashboard.usage import page as usage
@@ -75,6 +85,7 @@ app.add_page(
     title=knowledge_base.TITLE,
     on_load=[*OPEN, KnowledgeBaseState.load],
 )
+app.add_page(faq.faq_page, route=routes.FAQ, title=faq.TITLE, on_load=[*OPEN, FaqState.load])
 app.add_page(
     document.document_page,
     route=routes.DOCUMENT,
@@ -85,7 +96,21 @@ app.add_page(
     settings_tab.settings_page,
     route=routes.SETTINGS,
     title=settings_tab.TITLE,
-    on_load=[*OPEN, SettingsState.load, RetrievalSettingsState.load, EmbeddingState.load],
+    on_load=[
+        *OPEN,
+        SettingsState.load,
+        RetrievalSettingsState.load,
+        EmbeddingState.load,
+        ProvidersState.load,
+        PlanState.load,
+        AnswersState.load,
+    ],
+)
+app.add_page(
+    admin_models.admin_models_page,
+    route=routes.ADMIN_MODELS,
+    title=admin_models.TITLE,
+    on_load=[*OPEN, AdminModelsState.load],
 )
 app.add_page(
     shared_chat.shared_chat_page,
@@ -123,6 +148,12 @@ app.add_page(
     route=routes.USAGE,
     title=usage.TITLE,
     on_load=[*OPEN, UsageState.load],
+)
+app.add_page(
+    admin.admin_page,
+    route=routes.ADMIN,
+    title=admin.TITLE,
+    on_load=[*OPEN, AccountsState.load, PlansState.load],
 )
 app.add_page(
     not_found_page,

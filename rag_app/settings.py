@@ -15,6 +15,8 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from rag_app.domain.encryption import parse_keys
+from rag_app.domain.private_hosts import parse_private_hosts
 from rag_app.errors import InvalidInput
 
 MIN_SECRET_BYTES = 32  # 256 bit, the least RFC 7518 allows for HS256
@@ -50,6 +52,11 @@ class Settings(BaseSettings):
     rag_secret_key: SecretStr | None = Field(
         None, description="Signs sign-ins, at least 32 bytes; made and kept in the data folder when unset."
     )
+    rag_encryption_keys: SecretStr | None = Field(
+        None,
+        description="Keys that stored secrets are encrypted with, as id:base64key, comma-separated: the "
+        "first encrypts, all decrypt; made and kept in the data folder when unset.",
+    )
     rag_log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="How much is logged."
     )
@@ -58,6 +65,11 @@ class Settings(BaseSettings):
     )
     rag_allowed_origins: str = Field(
         "", description="Other web origins that may call the API from a browser, comma-separated."
+    )
+    rag_allowed_private_hosts: str = Field(
+        "",
+        description="Servers in private networks that owners may name as their own model servers: hosts, "
+        "host:port or networks such as 10.0.0.0/8, comma-separated.",
     )
     rag_max_upload_mb: int = Field(100, ge=1, le=2048, description="Largest file, in MB.")
     rag_max_files_per_upload: int = Field(200, ge=1, le=1000, description="Most files in one upload.")
@@ -132,8 +144,13 @@ class Settings(BaseSettings):
     rag_registration_open: bool = Field(
         True, description="Whether strangers may register; the first account always may."
     )
+    rag_new_account_tier: Literal["free", "pro", "enterprise"] = Field(
+        "free", description="Plan of new accounts; the first account always gets `enterprise`."
+    )
     rag_requests_per_minute: int = Field(
-        10_000, ge=10, description="API requests one caller may make in a minute."
+        10_000,
+        ge=10,
+        description="API requests one address may make in a minute; an owner's plan may allow fewer.",
     )
     database_url: str | None = Field(
         None, description="Any Postgres 15+ with pgvector 0.8+; unset starts the embedded one."
@@ -175,6 +192,19 @@ class Settings(BaseSettings):
     def _strong(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
             raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes long")
+        return value
+
+    @field_validator("rag_encryption_keys")
+    @classmethod
+    def _key_ring(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_keys(value.get_secret_value())
+        return value
+
+    @field_validator("rag_allowed_private_hosts")
+    @classmethod
+    def _hosts(cls, value: str) -> str:
+        parse_private_hosts(value)
         return value
 
     @model_validator(mode="after")

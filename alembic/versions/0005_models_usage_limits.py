@@ -31,11 +31,12 @@ CREATE TABLE provider_keys (
 CREATE TRIGGER update_provider_keys_updated_at BEFORE UPDATE ON provider_keys
   FOR EACH ROW EXECUTE FUNCTION update_updated_at_column();
 
+CREATE SEQUENCE model_override_versions AS INTEGER;
 CREATE TABLE model_overrides (
   provider llm_provider NOT NULL,
   model VARCHAR(100) NOT NULL,
   settings JSONB NOT NULL,
-  version INTEGER NOT NULL DEFAULT 1,
+  version INTEGER NOT NULL DEFAULT nextval('model_override_versions'),
   updated_by INTEGER REFERENCES users(id) ON DELETE SET NULL,
   updated_at TIMESTAMPTZ NOT NULL DEFAULT now(),
   PRIMARY KEY (provider, model)
@@ -96,7 +97,7 @@ CREATE TABLE usage_counters (
   scope_id BIGINT NOT NULL,
   what TEXT NOT NULL,
   period_start DATE NOT NULL,
-  used NUMERIC(20,10) NOT NULL DEFAULT 0,
+  used NUMERIC(28,10) NOT NULL DEFAULT 0,
   PRIMARY KEY (scope, scope_id, what, period_start)
 );
 """
@@ -119,6 +120,7 @@ ALTER TABLE llm_usage
 ALTER TABLE knowledge_bases
   DROP COLUMN llm_fallbacks, DROP COLUMN monthly_budget_usd, DROP COLUMN answer_language;
 DROP TABLE model_overrides;
+DROP SEQUENCE model_override_versions;
 DROP TABLE provider_keys;
 """
 

@@ -10,14 +10,19 @@ from rag_app import __version__
 from rag_app.api.errors import add_handlers
 from rag_app.api.middleware import Guard, ResponseHeaders
 from rag_app.api.routes import (
+    admin_models,
     auth,
     browser,
     chat,
     docs,
     documents,
     embedding_models,
+    faq,
     health,
     knowledge_bases,
+    limits,
+    prompt_previews,
+    provider_keys,
     rag_configs,
     shared,
     usage,
@@ -50,11 +55,16 @@ def create_api() -> FastAPI:
         browser,
         knowledge_bases,
         rag_configs,
+        provider_keys,
+        prompt_previews,
         embedding_models,
+        faq,
+        admin_models,
         documents,
         chat,
         shared,
         usage,
+        limits,
     ):
         api.include_router(module.router)
     return api

@@ -34,15 +34,22 @@ def token_of(request: Request) -> str | None:
 
 async def signed_in(request: Request, _: Annotated[object, Depends(_bearer)] = None) -> SignIn:
     """The caller's sign-in, checked against the database. Raises NotSignedIn."""
-    return await services().accounts.sign_in(token_of(request))
+    return _counted(await services().accounts.sign_in(token_of(request)))
 
 
 async def maybe_signed_in(request: Request) -> SignIn | None:
     """The caller's sign-in, None for a stranger."""
     try:
-        return await services().accounts.sign_in(token_of(request))
+        return _counted(await services().accounts.sign_in(token_of(request)))
     except NotSignedIn:
         return None
+
+
+def _counted(sign_in: SignIn) -> SignIn:
+    """Keep an owner's programs within the requests the plan allows. Raises LimitReached."""
+    if sign_in.requests_per_minute is not None:
+        services().limits.hit_plan(sign_in.user.id, per_minute=sign_in.requests_per_minute)
+    return sign_in
 
 
 SignedIn = Annotated[SignIn, Depends(signed_in)]

@@ -54,6 +54,8 @@ def problem_for(error: errors.RagAppError) -> JSONResponse:
         headers["WWW-Authenticate"] = "Bearer"
     field = getattr(error, "field", None)
     more: dict[str, Any] = {"field": field} if field else {}
+    if limit := getattr(error, "limit", None):
+        more["limit"] = limit
     if problems := getattr(error, "problems", None):
         more["errors"] = [{"loc": [name], "msg": text} for name, text in problems.items()]
     return problem(status, str(error), headers=headers, **more)

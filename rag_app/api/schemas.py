@@ -21,8 +21,10 @@ from rag_app.domain.knowledge_bases import (
     StoredChunk,
     StoredPage,
 )
+from rag_app.domain.provider_keys import ProviderStatus
 from rag_app.domain.rag_config import PRESET_WORDS, PRESETS, PresetName, RagConfig, preset_of
 from rag_app.domain.retrieval import Filters, Passage, Retrieval, StepName
+from rag_app.services.prompt_previews import PromptPreview
 
 
 def _storable(text: str) -> str:
@@ -106,11 +108,43 @@ class TokensOut(BaseModel):
         )
 
 
+class ProviderKeyBody(Body):
+    api_key: SecretStr | None = Field(None, max_length=2000)
+    base_url: Text | None = Field(
+        None, max_length=2000, description="An OpenAI-compatible server of your own, such as …/v1."
+    )
+
+
+class ProviderTestBody(Body):
+    model: Text | None = Field(None, max_length=200, description="Which model to ask; else a known one.")
+
+
+class ProviderKeyOut(BaseModel):
+    provider: Provider
+    label: str
+    source: Literal["owner", "installation", "none"] = Field(description="Whose key calls are made with.")
+    has_installation_key: bool
+    takes_base_url: bool
+    last_four: str = Field(description="Of your key; empty for a very short one.")
+    base_url: str
+    checked_at: datetime | None = Field(description="When your key was tested.")
+    problem: str = Field(description="What that test found; empty when all was well.")
+
+    @classmethod
+    def of(cls, status: ProviderStatus) -> Self:
+        return cls.model_validate(asdict(status))
+
+
 class CreateKnowledgeBaseBody(Body):
     name: Text = Field(max_length=1000)
     description: Text | None = Field(None, max_length=10_000)
     llm_provider: Provider | None = Field(None, description="The first available one when left out.")
     llm_model: Text | None = Field(None, max_length=200, description="The provider's default when left out.")
+
+
+class ModelChoiceBody(Body):
+    provider: Provider
+    model: Text = Field("", max_length=200, description="The provider's default when left out.")
 
 
 class UpdateKnowledgeBaseBody(Body):
@@ -121,17 +155,62 @@ class UpdateKnowledgeBaseBody(Body):
     system_prompt: Text | None = Field(None, max_length=20_000)
     temperature: float | None = Field(None, ge=0, le=2, allow_inf_nan=False)
     max_tokens: int | None = Field(None, ge=16, le=32_000)
+    llm_fallbacks: list[ModelChoiceBody] | None = Field(
+        None, max_length=10, description="Who answers where the model cannot, in this order."
+    )
+    answer_language: Text | None = Field(
+        None, max_length=20, description="Of every answer, such as `de`; empty for that of the question."
+    )
     is_active: bool | None = None
+    monthly_budget_usd: float | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        allow_inf_nan=False,
+        description="What hosted models may cost a month; null for no budget.",
+    )
 
     def changes(self) -> dict[str, Any]:
-        """What was sent; null for a description or prompt empties it, else it means no change."""
+        """What was sent; null for a description, prompt or budget empties it, else it means no change."""
         sent = self.model_dump(exclude_unset=True)
-        emptied = {"description": "", "system_prompt": ""}
+        emptied = {"description": "", "system_prompt": "", "monthly_budget_usd": None}
         return {
             name: emptied[name] if value is None and name in emptied else value
             for name, value in sent.items()
             if value is not None or name in emptied
         }
+
+
+class PromptPreviewBody(Body):
+    question: Text = Field(max_length=20_000)
+    changes: UpdateKnowledgeBaseBody | None = Field(None, description="Settings to try that are not saved.")
+
+
+class PromptPreviewOut(BaseModel):
+    provider: str
+    model: str
+    system: str
+    user: str
+    n_passages: int = Field(description="Passages in the prompt.")
+    n_left_out: int = Field(description="Passages that were found and do not fit into the model's context.")
+    n_tokens: int = Field(description="About how many tokens the model reads.")
+    context_tokens: int | None
+    max_tokens: int
+    temperature: float | None = Field(description="Null where the model takes none.")
+
+    @classmethod
+    def of(cls, preview: PromptPreview) -> Self:
+        model: dict[str, Any] = {
+            "provider": preview.model.provider,
+            "model": preview.model.id,
+            "context_tokens": preview.model.context_tokens,
+        }
+        return cls(**asdict(preview) | model)
+
+
+class ModelChoiceOut(BaseModel):
+    provider: str
+    model: str
 
 
 class KnowledgeBaseOut(BaseModel):
@@ -143,10 +222,13 @@ class KnowledgeBaseOut(BaseModel):
     system_prompt: str | None
     temperature: float
     max_tokens: int
+    llm_fallbacks: list[ModelChoiceOut]
+    answer_language: str
     embedding_model: str
     is_public: bool
     share_url: str | None
     is_active: bool
+    monthly_budget_usd: float | None
     n_documents: int
     n_ready: int
     n_failed: int
@@ -181,6 +263,9 @@ class EmbeddingChoiceOut(BaseModel):
     name: str
     label: str
     dimensions: int
+    is_hosted: bool = Field(description="Whether texts are sent to a provider, which charges for it.")
+    price_per_million: float | None = Field(description="US dollars; null where it is not known.")
+    estimated_cost_usd: float | None = Field(description="About what a switch would cost now, likewise.")
 
 
 class EmbeddingModelOut(BaseModel):
@@ -190,11 +275,15 @@ class EmbeddingModelOut(BaseModel):
     n_total: int = Field(description="Chunks there are.")
     percentage: int
     problem: str = Field(description="Why the switch waits or was given up; empty where all is well.")
+    n_tokens: int = Field(description="About how many tokens all chunks have.")
     choices: list[EmbeddingChoiceOut]
 
     @classmethod
     def of(cls, switch: EmbeddingSwitch) -> Self:
-        return cls(**asdict(switch), percentage=switch.percentage)
+        shown = asdict(switch)
+        for choice, out in zip(switch.choices, shown["choices"], strict=True):
+            out["estimated_cost_usd"] = switch.estimated_cost(choice)
+        return cls(**shown, percentage=switch.percentage)
 
 
 class KnobOut(BaseModel):
@@ -530,6 +619,19 @@ class GroundingOut(BaseModel):
     n_supported: int
 
 
+class CuratedOut(BaseModel):
+    entry_id: int
+    question: str
+    match: float = Field(description="How near the question came to the entry's, from 0 to 1.")
+
+
+class InsteadOfOut(BaseModel):
+    provider: str
+    model: str
+    kind: str
+    words: str
+
+
 class MessageOut(BaseModel):
     id: int
     conversation_id: int
@@ -539,6 +641,7 @@ class MessageOut(BaseModel):
     citations: list[CitationOut]
     provider: str | None
     model: str | None
+    instead_of: InsteadOfOut | None = Field(description="Who should have answered, and why they did not.")
     usage: UsageOut | None
     grounding: GroundingOut | None
     answerable: bool | None
@@ -546,6 +649,9 @@ class MessageOut(BaseModel):
     feedback: int | None
     feedback_reason: str | None
     reason: str | None = Field(description="Why an answer is not complete.")
+    curated: CuratedOut | None = Field(
+        None, description="The entry of the FAQ whose answer this is, word for word."
+    )
     created_at: datetime
 
     @classmethod
@@ -556,10 +662,12 @@ class MessageOut(BaseModel):
             conversation_id=message.conversation_id,
             sender=message.sender,
             content=message.content,
+            curated=details.get("curated"),
             status=message.status,
             citations=[CitationOut(**asdict(citation)) for citation in message.citations],
             provider=details.get("provider"),
             model=details.get("model"),
+            instead_of=details.get("instead_of"),
             usage=details.get("usage"),
             grounding=details.get("grounding"),
             answerable=details.get("answerable"),

@@ -39,14 +39,35 @@ def add_embedding_model(dsn: str, *, name: str, dimensions: int) -> None:
         added = connection.execute(
             sa.text("SELECT id, dimensions FROM embedding_models WHERE name = :name"), {"name": name}
         ).one()
-        connection.execute(
-            sa.text(f"""
-                CREATE INDEX IF NOT EXISTS idx_chunk_embeddings_m{added.id} ON chunk_embeddings
-                  USING hnsw ((embedding::halfvec({added.dimensions})) halfvec_cosine_ops)
-                  WITH (m = 16, ef_construction = 64) WHERE model_id = {added.id} AND indexed AND enabled
-            """)
-        )
+        index = f"idx_chunk_embeddings_m{added.id}"
+        # Not IF NOT EXISTS, which waits for everybody who writes before it looks.
+        known = connection.execute(sa.text("SELECT to_regclass(:index)"), {"index": index}).scalar_one()
+        if known is None:
+            connection.execute(
+                sa.text(f"""
+                    CREATE INDEX {index} ON chunk_embeddings
+                      USING hnsw ((embedding::halfvec({added.dimensions})) halfvec_cosine_ops)
+                      WITH (m = 16, ef_construction = 64) WHERE model_id = {added.id} AND indexed AND enabled
+                """)
+            )
         connection.commit()
+
+
+def added_embedding_models(dsn: str) -> list[tuple[str, int]]:
+    """Name and dimensions of the embedding models that an administrator added or changed."""
+    engine = sa.create_engine(driver_url(dsn), poolclass=sa.NullPool)
+    try:
+        with engine.connect() as connection:
+            found = connection.execute(
+                sa.text("""
+                    SELECT provider || ':' || model AS name,
+                           CAST(settings ->> 'dimensions' AS int) AS dimensions
+                    FROM model_overrides WHERE settings ->> 'kind' = 'embedding' ORDER BY name
+                """)
+            )
+            return [(row.name, row.dimensions) for row in found]
+    finally:
+        engine.dispose()
 
 
 def _config(connection: sa.Connection) -> Config:

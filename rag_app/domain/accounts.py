@@ -28,11 +28,15 @@ class User:
 
 @dataclass(frozen=True)
 class SignIn:
-    """One person signed in on one device; ending it ends every token made for it."""
+    """One person signed in on one device; ending it ends every token made for it.
+
+    `requests_per_minute` is what the owner's plan allows, None without a limit.
+    """
 
     id: UUID
     user: User
     expires_at: datetime
+    requests_per_minute: int | None = None
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ class Prompt:
     """Everything a model is told: passages are numbered from 1 in the order given.
 
     `system` and `user` are the finished texts for a language model (`rag/prompts.py`); `question`
-    and `passages` are the parts, for a model that quotes rather than writes. `asked` is what was typed,
-    where it differs from `question`: a follow-up before it got its subject.
+    and `passages` are the parts, for a model that quotes rather than writes, and for `rag/prompt_room.py`.
+    `asked` is what was typed, where it differs from `question`: a follow-up before it got its subject.
+    `language` is the code of the language to answer in; empty means that of the question.
     """
 
     system: str
@@ -37,6 +38,7 @@ class Prompt:
     max_tokens: int = 1000
     temperature: float | None = None
     asked: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,20 +65,55 @@ class TextDelta:
 class Completed:
     """The model said that it is done; without this event an answer is not complete.
 
-    `answerable` is False when the model itself judged that the passages do not answer.
+    `answerable` is False when the model itself judged that the passages do not answer. `provider` is
+    filled in by `services/model_calls.py`, which knows whom it asked.
     """
 
     usage: Usage
     finish_reason: Literal["stop", "length", "filtered"]
     model: str
     answerable: bool | None = None
+    provider: str = ""
 
 
 LLMEvent = TextDelta | Completed
 
 
+@dataclass(frozen=True)
+class StoodIn:
+    """Why another model answers: who should have, and what became of it in a few words, such as
+    “Google Gemini was overloaded”; `kind` is the same for programs."""
+
+    provider: str
+    model: str
+    kind: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Whose text follows: the model, and how many of the prompt's passages fitted into its context.
+
+    Comes once for each answer, before its first text.
+    """
+
+    provider: str
+    model: str
+    model_label: str
+    n_passages: int
+    instead_of: StoodIn | None = None
+
+
+CallEvent = Answering | TextDelta | Completed  # what `services/model_calls.py` makes of them
+
+
 class Interrupted(TransientError):
     """The stream broke after it began: what came so far is all there is."""
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, kind: str = "interrupted"
+    ) -> None:
+        super().__init__(message, retry_after_s=retry_after_s, kind=kind)
 
 
 @dataclass(frozen=True)

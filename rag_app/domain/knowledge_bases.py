@@ -39,6 +39,7 @@ class KnowledgeBase:
     created_at: datetime
     updated_at: datetime
     n_documents: int = 0
+    n_entries: int = 0  # of its FAQ
     n_ready: int = 0
     n_failed: int = 0
     n_working: int = 0
@@ -49,6 +50,7 @@ class KnowledgeBase:
     n_ordinals: int = 0  # numbers given to chunks so far, those of deleted ones included
     llm_fallbacks: tuple[ModelChoice, ...] = ()  # who answers where the model cannot, in this order
     monthly_budget_usd: float | None = None
+    embedding_dimensions: int = 384
     answer_language: str = ""  # of every answer; empty: as the question's
 
 

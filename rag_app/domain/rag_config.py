@@ -67,8 +67,9 @@ class RagConfig(BaseModel):
         default="local_late",
         title="Reranker",
         description="Who puts them in order: the built-in one compares the question's words with each "
-        "passage's in context; the others must be set up by whoever runs this installation, and the judge "
-        "asks your answering model, which costs a call for each question.",
+        "passage's in context. A rerank service or a cross-encoder can be chosen once whoever runs this "
+        "installation has set it up; the judge asks your answering model, where that is a language model, "
+        "which costs a call for each question.",
     )
     rerank_depth: int = Field(
         default=20,
@@ -120,6 +121,21 @@ class RagConfig(BaseModel):
         title="Text around a passage",
         description="So many pieces before and after each passage, from the same section, are read along "
         "with it when an answer is written.",
+    )
+
+    match_faq: bool = Field(
+        default=True,
+        title="Answer from the FAQ",
+        description="A question that asks the same as an entry of the FAQ gets the entry’s answer at once, "
+        "word for word and marked as curated, without asking a model.",
+    )
+    faq_threshold: float = Field(
+        default=0.8,
+        ge=0.5,
+        le=1,
+        title="How near a question must come to the FAQ",
+        description="From 0.5 to 1, where 1 allows other punctuation only. Lower it to use the FAQ’s answers "
+        "more often; too low, and an answer is given to a question that only looks alike.",
     )
 
     def changed(self, changes: dict[str, Any]) -> Self:

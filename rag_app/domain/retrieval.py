@@ -4,7 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-StepName = Literal["rewrite", "variants", "embed", "search", "spelling", "rerank", "expand"]
+from rag_app.domain.faq import CuratedAnswer
+
+StepName = Literal["rewrite", "variants", "embed", "search", "spelling", "rerank", "faq", "expand"]
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ class Retrieval:
     """The passages for one question, best first, and how they were found.
 
     `n_below_threshold` counts passages left out for their score, `timings_ms` holds the milliseconds of
-    each step and of all together, `queries` what was searched for besides the question.
+    each step and of all together, `queries` what was searched for besides the question. A `curated`
+    answer is the first passage's, to be given as it is.
     """
 
     passages: tuple[Passage, ...]
@@ -81,6 +84,7 @@ class Retrieval:
     steps: tuple[Step, ...] = ()
     n_below_threshold: int = 0
     queries: tuple[str, ...] = ()
+    curated: CuratedAnswer | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The way to servers whose address somebody typed."""

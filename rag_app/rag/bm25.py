@@ -10,9 +10,11 @@ come from the database as packed numbers and never become Python objects.
 Source: Robertson & Zaragoza 2009, https://doi.org/10.1561/1500000019
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ B = 0.75
 # Ordinals of a knowledge base are nearly dense. Where many of its documents were replaced again and
 # again they are not, and sorting the few there are takes less than a table for all there ever were.
 MAX_TABLE = 16_000_000
+TINY = 1e-30  # less than any word adds
 
 
 @dataclass(frozen=True)
@@ -37,15 +40,20 @@ class WordRanking:
     scores: NDArray[np.float64]
     parts: NDArray[np.float64]
     terms: tuple[Term, ...] = ()
-    n_matching: int = 0
 
 
 @dataclass(frozen=True)
 class _Weighed:
-    """A term's scores by chunk."""
+    """The scores of all terms by chunk, one term after the other; the n-th lies between two bounds."""
 
     ordinals: NDArray[np.int64]
     scores: NDArray[np.float32]
+    bounds: NDArray[np.int64]
+
+    def each(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Ordinals and scores of each term."""
+        for start, end in pairwise(self.bounds.tolist()):
+            yield self.ordinals[start:end], self.scores[start:end]
 
 
 def rank(
@@ -62,19 +70,17 @@ def rank(
         allowed: the only chunks to rank, None for all. How rare a word is does not depend on it.
         must_have: groups of terms; a chunk is ranked only if it has all terms of one of the groups.
     """
-    size = 1 + max((int(term.postings["ordinal"].max()) for term in terms if term.postings.size), default=-1)
-    table = _Table(size, corpus, allowed)
-    weighed = [_weigh(term, corpus, table) for term in terms]
-    if not any(part.ordinals.size for part in weighed):
+    if not any(term.postings.size for term in terms):
         return _nothing(terms)
-    ordinals, scores = table.add_up(weighed)
+    packed = np.concatenate([term.postings for term in terms])
+    table = _Table(1 + int(packed["ordinal"].max()), corpus, allowed)
+    weighed = _weigh(terms, packed, corpus, table)
+    ordinals, scores = table.add_up(weighed, limit=None if must_have else limit)
     if must_have:
         has_all = _has_all(ordinals, terms, weighed, must_have)
         ordinals, scores = ordinals[has_all], scores[has_all]
-    best = _best(scores, ordinals, limit)
-    winners = ordinals[best]
-    parts = np.array([_part(each, winners) for each in weighed])
-    return WordRanking(winners, scores[best], parts, tuple(terms), int(ordinals.size))
+    best = np.lexsort((ordinals, -scores))[:limit]
+    return WordRanking(ordinals[best], scores[best], _parts(weighed, ordinals[best], table), tuple(terms))
 
 
 class _Table:
@@ -94,6 +100,14 @@ class _Table:
         """Which of these may be ranked; None when all may."""
         return None if self._allowed is None else self._allowed(ordinals)
 
+    def are_among(self, few: NDArray[np.int64], ordinals: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which ordinals are some of these few."""
+        if not self._is_dense:
+            return np.isin(ordinals, few)
+        members = np.zeros(self.size, bool)
+        members[few] = True
+        return members[ordinals]
+
     def _set(self, ranges: Sequence[Range]) -> Callable[[NDArray[np.int64]], NDArray[np.bool_]]:
         if not self._is_dense:
             return partial(_within, ranges=sorted(ranges))
@@ -102,40 +116,59 @@ class _Table:
             members[first : first + n] = True
         return members.__getitem__
 
-    def add_up(self, weighed: Sequence[_Weighed]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """All ordinals with a score, ascending, and their sums."""
-        if self._is_dense:
-            sums = np.zeros(self.size, np.float32)
-            for part in weighed:
-                sums[part.ordinals] += part.scores  # no ordinal comes twice in one part
-            found = np.flatnonzero(sums)
-            return found, sums[found].astype(np.float64)
-        everything = np.concatenate([part.ordinals for part in weighed])
-        found, where = np.unique(everything, return_inverse=True)
-        sums = np.zeros(found.size)
-        np.add.at(sums, where, np.concatenate([part.scores for part in weighed]))
-        return found, sums
+    def add_up(
+        self, weighed: _Weighed, *, limit: int | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Ordinals, ascending, and their sums: all that have a score, or at least the `limit` best."""
+        if not self._is_dense:
+            found, where = np.unique(weighed.ordinals, return_inverse=True)
+            sums = np.zeros(found.size)
+            np.add.at(sums, where, weighed.scores)
+            return found, sums
+        sums = np.zeros(self.size, np.float32)
+        for ordinals, scores in weighed.each():
+            sums[ordinals] += scores  # no ordinal comes twice in one term
+        found = np.flatnonzero(sums >= max(_least(sums, weighed, limit), TINY))
+        return found, sums[found].astype(np.float64)
 
 
-def _weigh(term: Term, corpus: Corpus, table: _Table) -> _Weighed:
-    ordinals = term.postings["ordinal"].astype(np.int64)
-    frequency = term.postings["frequency"].astype(np.float32)
-    length = term.postings["length"].astype(np.float32)
+def _least(sums: NDArray[np.float32], weighed: _Weighed, limit: int | None) -> float:
+    """A sum that the `limit` best have at least: so many chunks with the rarest word that can have it."""
+    many = [ordinals for ordinals, _ in weighed.each() if limit and ordinals.size >= limit]
+    if not many or not limit:
+        return 0.0
+    rarest = sums[min(many, key=len)]
+    return float(np.partition(rarest, rarest.size - limit)[rarest.size - limit])
+
+
+def _weigh(terms: Sequence[Term], packed: NDArray[np.void], corpus: Corpus, table: _Table) -> _Weighed:
+    bounds = np.cumsum([0, *(term.postings.size for term in terms)])
+    ordinals = packed["ordinal"].astype(np.int64)
+    frequency = packed["frequency"].astype(np.float32)
+    length = packed["length"].astype(np.float32)
     living = table.living(ordinals)
     if living is not None:
+        bounds = _counted(living)[bounds]
         ordinals, frequency, length = ordinals[living], frequency[living], length[living]
-    n_with = min(ordinals.size, corpus.n_chunks)
-    rarity = float(np.log1p((corpus.n_chunks - n_with + 0.5) / (n_with + 0.5)))
     # tf (k1 + 1) / (tf + k1 (1 - b + b length / average)), in place: these arrays are long
     length *= K1 * B / max(corpus.average_length, 1e-9)
     length += K1 * (1 - B)
     length += frequency
     frequency /= length
-    frequency *= term.weight * rarity * (K1 + 1)
+    for term, (start, end) in zip(terms, pairwise(bounds.tolist()), strict=True):
+        n_with = min(end - start, corpus.n_chunks)
+        rarity = math.log1p((corpus.n_chunks - n_with + 0.5) / (n_with + 0.5))
+        frequency[start:end] *= term.weight * rarity * (K1 + 1)
     permitted = table.permitted(ordinals)
     if permitted is not None:
+        bounds = _counted(permitted)[bounds]
         ordinals, frequency = ordinals[permitted], frequency[permitted]
-    return _Weighed(ordinals, frequency)
+    return _Weighed(ordinals, frequency, bounds)
+
+
+def _counted(kept: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """How many are kept before each place, and before the end."""
+    return np.concatenate(([0], np.cumsum(kept)))
 
 
 def _within(ordinals: NDArray[np.int64], ranges: Sequence[Range]) -> NDArray[np.bool_]:
@@ -148,44 +181,27 @@ def _within(ordinals: NDArray[np.int64], ranges: Sequence[Range]) -> NDArray[np.
 
 
 def _has_all(
-    ordinals: NDArray[np.int64],
-    terms: Sequence[Term],
-    weighed: Sequence[_Weighed],
-    groups: Sequence[Sequence[str]],
+    ordinals: NDArray[np.int64], terms: Sequence[Term], weighed: _Weighed, groups: Sequence[Sequence[str]]
 ) -> NDArray[np.bool_]:
     has_one_group = np.zeros(ordinals.size, bool)
     for group in groups:
-        parts = [part for term, part in zip(terms, weighed, strict=True) if term.text in group]
+        parts = [part for term, (part, _) in zip(terms, weighed.each(), strict=True) if term.text in group]
         has_group = np.full(ordinals.size, len(parts) == len(group))
         for part in parts:
-            has_group &= np.isin(ordinals, part.ordinals)
+            has_group &= np.isin(ordinals, part)
         has_one_group |= has_group
     return has_one_group
 
 
-def _best(scores: NDArray[np.float64], ordinals: NDArray[np.int64], limit: int) -> NDArray[np.intp]:
-    """Positions of the best scores, best first."""
-    if scores.size > limit:
-        least = np.partition(scores, scores.size - limit)[scores.size - limit]
-        candidates = np.flatnonzero(scores >= least)
-    else:
-        candidates = np.arange(scores.size)
-    return candidates[np.lexsort((ordinals[candidates], -scores[candidates]))[:limit]]
-
-
-def _part(weighed: _Weighed, winners: NDArray[np.int64]) -> NDArray[np.float64]:
-    """A term's part of the winners' scores."""
-    part = np.zeros(winners.size)
-    ordinals, scores = weighed.ordinals, weighed.scores
-    if not (ordinals.size and winners.size):
-        return part
-    if (ordinals[1:] < ordinals[:-1]).any():  # segments that were merged out of turn
-        order = np.argsort(ordinals)
-        ordinals, scores = ordinals[order], scores[order]
-    at = np.minimum(np.searchsorted(ordinals, winners), ordinals.size - 1)
-    hit = ordinals[at] == winners
-    part[hit] = scores[at[hit]]
-    return part
+def _parts(weighed: _Weighed, winners: NDArray[np.int64], table: _Table) -> NDArray[np.float64]:
+    """Each term's part of the winners' scores."""
+    parts = np.zeros((weighed.bounds.size - 1, winners.size))
+    hits = np.flatnonzero(table.are_among(winners, weighed.ordinals))
+    term = np.searchsorted(weighed.bounds, hits, side="right") - 1
+    order = np.argsort(winners)
+    winner = order[np.searchsorted(winners, weighed.ordinals[hits], sorter=order)]
+    parts[term, winner] = weighed.scores[hits]
+    return parts
 
 
 def _nothing(terms: Sequence[Term]) -> WordRanking:

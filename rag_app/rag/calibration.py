@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag_app.rag.rarity import Rarity
-from rag_app.rag.stems import stems
+from rag_app.rag.stems import stems, stems_among
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,12 @@ def coverages(question: str, texts: Sequence[str]) -> list[float | None]:
 
     `texts` are heading and content of the first 20 passages or so: the scores were fitted with as many.
     """
-    if not stems(question):
+    asked = stems(question)
+    if not asked:
         return [None] * len(texts)
-    rarity = Rarity.of(question, [stems(text) for text in texts])
-    return [rarity.coverage(text) for text in texts]
+    found = [stems_among(asked, text) for text in texts]
+    rarity = Rarity.of(question, found)
+    return [rarity.share(words) for words in found]
 
 
 def _similarities(signals: Sequence[Signals], scale: Scale | None) -> list[float] | None:

@@ -10,11 +10,11 @@ the same question always gets the same list.
 
 import math
 import re
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+import string
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +28,20 @@ UNRANKED = 1000  # counts as the rank in a ranking that does not have the chunk
 STANDARDISED_OVER = 20  # passages: the depth reranking was measured with, and the same without it
 
 SHINGLE_WORDS = 5
-TELLING_WORDS = 12  # the longest of a text; copies share most of them
+TELLING_WORDS = 12  # the longest of a text's first third; copies share most of them
+MIN_BEGINNING = 200  # characters, of short texts
+LONG_PIECE = 16  # characters between two spaces
 SIMILAR = 0.9  # shared shingles of those of both, from which on two texts are one
 
 _WORD = re.compile(r"\w+")
+_MARKS = string.punctuation + "“”„‘’«»…–—、。，"
 
 T = TypeVar("T")
+Pairs = Sequence[tuple[int, float]] | NDArray[np.float64]
+"""Chunk ids and scores, best first; an array has shape `(n, 2)`."""
 
 
-@dataclass(frozen=True)
-class Fused:
+class Fused(NamedTuple):
     """A chunk in the fused ranking with what brought it there; None where a ranking did not have it.
 
     `similarity` and `bm25` are the scores it came with; `fused` lies in [0, 1].
@@ -52,11 +56,7 @@ class Fused:
 
 
 def fuse(
-    by_meaning: Sequence[tuple[int, float]],
-    by_words: Sequence[tuple[int, float]],
-    *,
-    weight: float = MEANING_WEIGHT,
-    method: Method = "weighted",
+    by_meaning: Pairs, by_words: Pairs, *, weight: float = MEANING_WEIGHT, method: Method = "weighted"
 ) -> list[Fused]:
     """Fuse two rankings into one, best first.
 
@@ -71,24 +71,26 @@ def fuse(
 
     Source of `rrf`: Cormack, Clarke & Büttcher 2009, https://doi.org/10.1145/1571941.1572114
     """
-    meaning = _ranked(by_meaning) if weight > 0 else {}
-    words = _ranked(by_words) if weight < 1 else {}
-    shares = _by_rank if method == "rrf" else _by_score
-    meaning_shares, word_shares = shares(meaning), shares(words)
-    fused = [
+    meaning, words = _Ranking(by_meaning if weight > 0 else ()), _Ranking(by_words if weight < 1 else ())
+    ids = np.union1d(meaning.ids, words.ids)
+    (ranks, scores, shares), (word_ranks, word_scores, word_shares) = (
+        one.at(ids, method) for one in (meaning, words)
+    )
+    fused = np.clip(weight * shares + (1 - weight) * word_shares, 0, 1)
+    both = np.where(ranks > 0, ranks, UNRANKED) + np.where(word_ranks > 0, word_ranks, UNRANKED)
+    order = np.lexsort((ids, both, -fused))
+    columns = (column[order].tolist() for column in (ids, ranks, word_ranks, scores, word_scores, fused))
+    return [
         Fused(
-            chunk_id=chunk_id,
-            rank_by_meaning=meaning[chunk_id][0] if chunk_id in meaning else None,
-            rank_by_words=words[chunk_id][0] if chunk_id in words else None,
-            similarity=meaning[chunk_id][1] if chunk_id in meaning else None,
-            bm25=words[chunk_id][1] if chunk_id in words else None,
-            fused=_bounded(
-                weight * meaning_shares.get(chunk_id, 0.0) + (1 - weight) * word_shares.get(chunk_id, 0.0)
-            ),
+            chunk_id,
+            rank or None,
+            word_rank or None,
+            score if rank else None,
+            word_score if word_rank else None,
+            value,
         )
-        for chunk_id in meaning | words
+        for chunk_id, rank, word_rank, score, word_score, value in zip(*columns, strict=True)
     ]
-    return sorted(fused, key=_order)
 
 
 def blend(
@@ -154,12 +156,19 @@ def with_copies(ranking: Sequence[T], *, text_of: Callable[[T], str]) -> list[tu
     kept: list[T] = []
     texts: list[_Text] = []
     n_copies: list[int] = []
+    having: defaultdict[str, list[int]] = defaultdict(list)  # the places of texts, by their telling words
     for one in ranking:
-        text = _Text(_WORD.findall(text_of(one).casefold()))
-        same = next((place for place, other in enumerate(texts) if text.words and text.repeats(other)), None)
+        text = _Text(text_of(one))
+        n_shared = [0] * len(texts)
+        for word in text.telling:
+            for place in having[word]:
+                n_shared[place] += 1
+        same = next((at for at, n in enumerate(n_shared) if n and text.repeats(texts[at], n)), None)
         if same is not None:
             n_copies[same] += 1
             continue
+        for word in text.telling:
+            having[word].append(len(texts))
         texts.append(text)
         kept.append(one)
         n_copies.append(0)
@@ -184,51 +193,57 @@ def diverse(
     return [*first, *held_back][:limit]
 
 
-def _ranked(ranking: Iterable[tuple[int, float]]) -> dict[int, tuple[int, float]]:
-    """Rank, from 1, and score of every chunk; of a chunk named twice the better place counts."""
-    ranked: dict[int, tuple[int, float]] = {}
-    for chunk_id, score in ranking:
-        if chunk_id not in ranked and math.isfinite(score):
-            ranked[chunk_id] = len(ranked) + 1, float(score)
-    return ranked
+class _Ranking:
+    """Ids and scores, best first; of a chunk named twice the better place counts."""
 
+    def __init__(self, pairs: Pairs) -> None:
+        table = np.asarray(pairs, np.float64).reshape(-1, 2)
+        table = table[np.isfinite(table[:, 1])]
+        _, first = np.unique(table[:, 0], return_index=True)
+        if first.size < len(table):
+            table = table[np.sort(first)]
+        self.ids, self.scores = table[:, 0].astype(np.int64), table[:, 1]
 
-def _by_score(ranked: dict[int, tuple[int, float]]) -> dict[int, float]:
-    scaled = minmax([score for _, score in ranked.values()])
-    return dict(zip(ranked, scaled.tolist(), strict=True))
-
-
-def _by_rank(ranked: dict[int, tuple[int, float]]) -> dict[int, float]:
-    return {chunk_id: (RRF_K + 1) / (RRF_K + rank) for chunk_id, (rank, _) in ranked.items()}
-
-
-def _bounded(value: float) -> float:
-    return min(max(value, 0.0), 1.0)
-
-
-def _order(one: Fused) -> tuple[float, int, int]:
-    ranks = (one.rank_by_meaning or UNRANKED) + (one.rank_by_words or UNRANKED)
-    return -one.fused, ranks, one.chunk_id
+    def at(self, ids: NDArray[np.int64], method: Method) -> tuple[NDArray[np.float64], ...]:
+        """Rank, score and share of each of the sorted ids, 0 for those it does not have."""
+        ranks = np.arange(1, self.ids.size + 1)
+        shares = (RRF_K + 1) / (RRF_K + ranks) if method == "rrf" else minmax(self.scores)
+        places = np.searchsorted(ids, self.ids)
+        columns = np.zeros((3, ids.size))
+        columns[:, places] = ranks, self.scores, shares
+        return tuple(columns)
 
 
 class _Text:
     """A text as its words; what takes longer to compare is made only for texts that could be the same."""
 
-    def __init__(self, words: list[str]) -> None:
-        self.words = words
-        self._telling = frozenset(sorted(set(words), key=len)[-TELLING_WORDS:])
+    def __init__(self, text: str) -> None:
+        self._text = text
+        beginning = text[: max(MIN_BEGINNING, len(text) // 3)].casefold()
+        pieces = beginning.split()  # much quicker than words, and nearly as good
+        if len(beginning) > LONG_PIECE * len(pieces):  # scripts without spaces
+            pieces = _WORD.findall(beginning)
+        longest = sorted(pieces, key=len)[-TELLING_WORDS:]
+        self.telling = frozenset(piece.strip(_MARKS) for piece in longest)
+
+    @cached_property
+    def words(self) -> list[str]:
+        return _WORD.findall(self._text.casefold())
 
     @cached_property
     def _all_shingles(self) -> frozenset[int]:
         return _shingles(self.words)
 
-    def repeats(self, other: "_Text") -> bool:
-        """Whether this says the same as another one, or nearly so."""
-        if self.words == other.words:
-            return True
-        at_most = max(len(self._telling), len(other._telling))
-        if 2 * len(self._telling & other._telling) < at_most:
+    def repeats(self, other: "_Text", n_telling: int) -> bool:
+        """Whether this says the same as another one, or nearly so; a text without words repeats none.
+
+        Args:
+            n_telling: how many of their telling words are the same.
+        """
+        if 2 * n_telling < max(len(self.telling), len(other.telling)):
             return False
+        if self.words == other.words:
+            return bool(self.words)
         one, other_one = self._all_shingles, other._all_shingles
         n_shared = len(one & other_one)
         return n_shared >= SIMILAR * (len(one) + len(other_one) - n_shared)

@@ -22,9 +22,13 @@ class Rarity:
 
     def coverage(self, *texts: str) -> float:
         """Share of the question's words that the texts have together."""
+        return self.share(frozenset().union(*map(stems, texts)))
+
+    def share(self, words: frozenset[str]) -> float:
+        """How much of the question some of its words are."""
         total = sum(self.weights.values())
-        words = frozenset().union(*map(stems, texts))
-        return sum(weight for word, weight in self.weights.items() if word in words) / total if total else 0.0
+        known = sum(weight for word, weight in self.weights.items() if word in words)
+        return known / total if total else 0.0
 
 
 def _idf(n_with: int, n: int) -> float:

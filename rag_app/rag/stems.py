@@ -67,7 +67,21 @@ DEFAULT_LANGUAGE = "en"
 @lru_cache(maxsize=4096)  # the same few passages are read for a question and its follow-ups
 def stems(text: str) -> frozenset[str]:
     """The distinct words of a text, cut to comparable stems, without stop words."""
-    return frozenset(_stems(text))
+    words = [word for word in WORD.findall(text.casefold()) if word not in ALL_STOP_WORDS]
+    foreign = [] if text.isascii() else [word for word in words if not word.isascii()]
+    plain = frozenset([word[:STEM_CHARS] for word in words if word.isascii()])
+    return plain.union(*map(_stems_of_foreign, foreign)) if foreign else plain
+
+
+def stems_among(wanted: frozenset[str], text: str) -> frozenset[str]:
+    """Those of some stems that a text has: `stems(text) & wanted`, without cutting all of the text."""
+    plain, foreign = text.casefold(), ""
+    if not plain.isascii():
+        pieces = plain.split()
+        foreign = " ".join([piece for piece in pieces if not piece.isascii()])
+        plain = " ".join([piece for piece in pieces if piece.isascii()])
+    found = frozenset([stem for stem in wanted if stem in plain and _is_begun_by(plain, stem)])
+    return found | (stems(foreign) & wanted) if foreign else found
 
 
 def language(question: str) -> str:
@@ -83,17 +97,24 @@ def n_words(text: str) -> int:
     return len(WORD.findall(text))
 
 
-def _stems(text: str) -> Iterator[str]:
-    for word in WORD.findall(text.casefold()):
-        if word in ALL_STOP_WORDS:
-            continue
-        if word.isascii():
-            yield word[:STEM_CHARS]
-            continue
-        for run in _UNSPACED.findall(word):
-            yield from (run[start : start + 2] for start in range(max(1, len(run) - 1)))
-        if spaced := _UNSPACED.sub("", word):
-            yield _without_accents(spaced)[:STEM_CHARS]
+def _is_begun_by(plain: str, stem: str) -> bool:
+    """Whether the stem is that of a word of an ASCII text."""
+    at = plain.find(stem)
+    while at >= 0:
+        word = WORD.match(plain, at)
+        is_whole = at == 0 or not WORD.match(plain, at - 1)
+        if is_whole and word and word[0][:STEM_CHARS] == stem and word[0] not in ALL_STOP_WORDS:
+            return True
+        at = plain.find(stem, at + 1)
+    return False
+
+
+def _stems_of_foreign(word: str) -> Iterator[str]:
+    """The stems of a word with letters beyond ASCII: pairs of signs where there are no spaces."""
+    for run in _UNSPACED.findall(word):
+        yield from (run[start : start + 2] for start in range(max(1, len(run) - 1)))
+    if spaced := _UNSPACED.sub("", word):
+        yield _without_accents(spaced)[:STEM_CHARS]
 
 
 def _without_accents(word: str) -> str:

@@ -49,6 +49,7 @@ class AccountService:
     limits: RateLimits
     browser_hours: int
     registration_open: bool
+    new_account_tier: str = "free"
 
     async def register(self, *, email: str, password: str, name: str, caller: Caller) -> User:
         """Make an account; the very first one becomes super admin.
@@ -68,7 +69,9 @@ class AccountService:
                 raise NotAllowed("This installation does not take new accounts. Ask its administrator.")
         password_hash = await self.passwords.hash(password)
         async with self.sessions.begin() as session:
-            user = await accounts.insert(session, email=email, name=name, password_hash=password_hash)
+            user = await accounts.insert(
+                session, email=email, name=name, password_hash=password_hash, tier=self.new_account_tier
+            )
             await accounts.write_audit(session, user_id=user.id, action="registered")
         log.info("account_registered", user_id=user.id, role=user.role)
         return user

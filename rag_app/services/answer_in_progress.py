@@ -4,7 +4,7 @@ Rewriting a question, finding other wordings and judging passages happen deep in
 programs and pages use without any conversation; what they cost belongs to the answer all the same.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypedDict
@@ -22,7 +22,7 @@ _current: ContextVar[AnswerIds | None] = ContextVar("_current", default=None)
 
 
 @contextmanager
-def in_progress(conversation_id: int, request_id: UUID) -> Iterator[None]:
+def in_progress(conversation_id: int, request_id: UUID) -> Generator[None]:
     """Calls made inside are for this answer.
 
     No generator may yield inside: what its reader does meanwhile is not for the answer.

@@ -7,7 +7,7 @@ another one     ── ...                                                      
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,14 @@ from rag_app.domain.word_index import Range, Term
 from rag_app.rag import bm25, fusion, spelling
 from rag_app.rag.bm25 import WordRanking
 from rag_app.rag.fusion import Fused
-from rag_app.rag.words import has_phrases, is_identifier, quoted_phrases, text_for_words
-from rag_app.services.embedders import Embedders
+from rag_app.rag.words import (
+    WrittenWords,
+    has_phrases,
+    is_identifier,
+    quoted_phrases,
+    text_for_words,
+    words_of_question,
+)
 from rag_app.services.trace import Trace
 
 SPARE = 20  # candidates beyond those asked for, in place of copies and of many from one document
@@ -31,6 +37,7 @@ VARIANT_WEIGHT = 0.9  # of what another way to ask finds, beside the question it
 IDENTIFIER_WEIGHT = 3.0  # who types a code is looking for that code
 MOST_WITH_CODE = 20  # chunks; a code that more of them have is a word like others
 MOST_SLIPS = 5  # words of a question that are looked up in other spellings
+TOLD_FROM = 20  # passages whose spelling is told in the trace
 SIMILAR_WEIGHT = 0.7  # of a word that resembles the one asked for, for each slip
 MANY_POSTINGS = 200_000  # from here on they are added up beside the event loop
 VERY_MANY, EFFORT, MORE_EFFORT = 200_000, 100, 250  # chunks; what keeps the index's recall above 0.98
@@ -53,8 +60,7 @@ class Found:
     words: WordRanking
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A chunk on its way to be a passage; `value` orders those of one question, after `has_code`."""
 
     chunk: FoundChunk
@@ -72,7 +78,6 @@ class CandidateFinder:
     """Asks the database."""
 
     sessions: Sessions
-    embedders: Embedders
     # More at once would be no quicker, and would take the connections that everything else needs.
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SEARCHES_AT_ONCE))
 
@@ -85,26 +90,34 @@ class CandidateFinder:
         filters: Filters,
         limit: int,
         trace: Trace,
-    ) -> tuple[list[Candidate], WordRanking]:
-        """The fused candidates with their text, copies left out, and the words' ranking of the question."""
+    ) -> tuple[list[Candidate], WordRanking] | None:
+        """The fused candidates with their text, copies left out, and the words' ranking of the question.
+
+        None where the vectors of the knowledge base were put somewhere else since it was read.
+        """
         config = kb.rag_config
         with trace.step("search") as note:
             async with self._turns, self.sessions() as session:
                 space = EmbeddingSpace(
                     kb.embedding_model_id,
-                    self.embedders.get(kb.embedding_model).dimensions,
+                    kb.embedding_dimensions,
                     kb.has_indexed_vectors,
                     EFFORT if kb.n_ordinals < VERY_MANY else MORE_EFFORT,
                 )
                 allowed = None if filters.is_empty else await search.allowed_ranges(session, scope, filters)
                 phrases = quoted_phrases(queries[0].text)
                 options: dict[str, Any] = {"phrases": phrases, "allowed": allowed, "trace": trace}
-                each = [
-                    await self._find(session, scope, space, config, query, **options) for query in queries
-                ]
+                each = []
+                for query in queries:
+                    found = await self._find(session, scope, space, config, query, **options)
+                    if found is None:
+                        note.text = "Its vectors were renewed just now."
+                        return None
+                    each.append(found)
                 codes = _with_codes(each[0].words)
                 fused = _together([found.fused for found in each])
-                fused.sort(key=lambda one: one.chunk_id not in codes)  # stays in order otherwise
+                if codes:
+                    fused.sort(key=lambda one: one.chunk_id not in codes)  # stays in order otherwise
                 n_wanted = max(limit + SPARE, config.rerank_depth if config.rerank else 0)
                 best = fused if phrases else fused[:n_wanted]
                 chunks = await search.chunks(
@@ -121,6 +134,10 @@ class CandidateFinder:
             ]
             candidates, remarks = _thinned(candidates, phrases, config)
             note.text = " ".join(remarks)
+        corrected = [term for found in each for term in found.words.terms if term.corrected_from]
+        if corrected:
+            best_texts = [one.chunk.content for one in candidates[:TOLD_FROM]]
+            trace.complete("spelling", _corrections(corrected, queries, best_texts))
         return candidates[:n_wanted], each[0].words
 
     async def _find(
@@ -134,25 +151,27 @@ class CandidateFinder:
         phrases: Sequence[str],
         allowed: Sequence[Range] | None,
         trace: Trace,
-    ) -> Found:
+    ) -> Found | None:
         asked = await search.ask(
             session,
             scope,
             space,
             vector=query.vector,
-            words=text_for_words(query.text) if config.meaning_weight < 1 or phrases else "",
+            words=words_of_question(query.text) if config.meaning_weight < 1 or phrases else "",
             phrases=[text_for_words(phrase) for phrase in phrases],
             limit=config.candidates,
             allowed=allowed,
         )
+        if not asked.is_current:
+            return None
         terms = await self._spelled(session, scope, asked.terms, config, trace)
         options: dict[str, Any] = {"limit": config.candidates, "allowed": allowed}
         words = await _ranked(terms, asked.corpus, must_have=asked.phrase, **options)
         if phrases and not words.ordinals.size:  # nothing has them: what comes nearest is better than nothing
             words = await _ranked(terms, asked.corpus, **options)
         fused = fusion.fuse(
-            list(zip(asked.ordinals.tolist(), asked.similarities.tolist(), strict=True)),
-            list(zip(words.ordinals.tolist(), words.scores.tolist(), strict=True)),
+            np.column_stack((asked.ordinals.astype(np.float64), asked.similarities)),
+            np.column_stack((words.ordinals.astype(np.float64), words.scores)),
             weight=config.meaning_weight,
             method=config.fusion,
         )
@@ -195,7 +214,8 @@ class CandidateFinder:
                 for (asked, word), slips in near.items()
                 if word in postings
             ]
-            note.text = _corrections(corrected) or "No document has a word like those that were not found."
+            if not corrected:  # else it is told when there are passages that spell it right
+                note.text = "No document has a word like those that were not found."
         return [*terms, *corrected]
 
 
@@ -225,12 +245,12 @@ def _together(rankings: Sequence[list[Fused]]) -> list[Fused]:
         return first
     best = {one.chunk_id: one for one in first}
     for one in (one for ranking in others for one in ranking):
-        weighed = replace(one, fused=one.fused * VARIANT_WEIGHT)
+        weighed = one._replace(fused=one.fused * VARIANT_WEIGHT)
         known = best.get(one.chunk_id)
         if known is None:
             best[one.chunk_id] = weighed
         elif weighed.fused > known.fused:
-            best[one.chunk_id] = replace(known, fused=weighed.fused)
+            best[one.chunk_id] = known._replace(fused=weighed.fused)
     return sorted(best.values(), key=lambda one: (-one.fused, one.chunk_id))
 
 
@@ -247,17 +267,22 @@ def _thinned(
             remarks.append("No passage has the quoted words as they stand; these come nearest.")
     if config.remove_near_duplicates:
         counted = fusion.with_copies(candidates, text_of=lambda one: one.chunk.content)
-        kept = [replace(one, n_copies=n) if n else one for one, n in counted]
+        kept = [one._replace(n_copies=n) if n else one for one, n in counted]
         if n_copies := len(candidates) - len(kept):
             remarks.append(f"{n_copies} {'copy' if n_copies == 1 else 'copies'} left out.")
         candidates = kept
     return candidates, remarks
 
 
-def _corrections(terms: Sequence[Term]) -> str:
+def _corrections(terms: Sequence[Term], queries: Sequence[Query], texts: Sequence[str]) -> str:
+    asked_words = WrittenWords(" ".join(query.text for query in queries))
+    written = WrittenWords(" ".join(texts))
     by_asked: dict[str, list[str]] = {}
     for term in terms:
-        by_asked.setdefault(term.corrected_from, []).append(term.text)
+        near = by_asked.setdefault(asked_words.behind(term.corrected_from), [])
+        word = written.beginning_with(term.text)
+        if word not in near:
+            near.append(word)
     return " ".join(
         f"No document has “{asked}”; also looked for {', '.join(f'“{word}”' for word in near)}."
         for asked, near in by_asked.items()

@@ -17,6 +17,7 @@ import structlog
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, conversations, knowledge_bases
 from rag_app.domain.answers import (
+    Answering,
     Completed,
     Interrupted,
     PriorTurn,
@@ -37,14 +38,16 @@ from rag_app.domain.conversations import (
     Retrieved,
     Rewritten,
 )
+from rag_app.domain.faq import CuratedAnswer
 from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase
 from rag_app.domain.retrieval import Passage
-from rag_app.errors import Conflict, InvalidInput, NotFound, RagAppError
+from rag_app.errors import Conflict, InvalidInput, LimitReached, NotFound, PermanentError, RagAppError
 from rag_app.rag.citations import CitationStream, citations
 from rag_app.rag.grounding import ground
 from rag_app.rag.prompts import build_prompt
 from rag_app.services.answer_in_progress import in_progress
 from rag_app.services.askers import Asker, admit
+from rag_app.services.limits import LimitService, told_to_visitors
 from rag_app.services.model_calls import ModelCalls
 from rag_app.services.outages import as_outage
 from rag_app.services.questions import QuestionService
@@ -56,6 +59,7 @@ from rag_app.services.trace import Trace
 log = structlog.get_logger()
 
 OUR_FAULT = "Something went wrong on our side. Please try again."
+CURATED_MODEL = "curated"  # said in the place of a model where the FAQ answered
 STOPPED = "The answer was stopped."
 VISITORS_REASON = "The answer could not be completed. Please try again in a moment."
 VISITOR_QUESTIONS_PER_MINUTE = 30
@@ -71,7 +75,9 @@ class _Answer:
     text: str = ""
     markers: list[int] = field(default_factory=list)
     passages: tuple[Passage, ...] = ()
+    answering: Answering | None = None
     completed: Completed | None = None
+    curated: CuratedAnswer | None = None
     first_token_ms: float | None = None
     retrieval_ms: float = 0
     started: float = field(default_factory=time.perf_counter)
@@ -87,6 +93,7 @@ class ChatService:
     calls: ModelCalls
     stopping: Stopping
     limits: RateLimits
+    quotas: LimitService
 
     async def answer(
         self, question: str, *, conversation_id: int, asker: Asker
@@ -99,7 +106,7 @@ class ChatService:
             NotFound: the conversation is not this asker's.
             InvalidInput: no question, or one that is too long.
             Conflict: the conversation is closed.
-            LimitReached: too many questions within a minute.
+            LimitReached: too many questions within a minute, or more than the plan allows.
         """
         question = check_question(question)
         scope, asker, kb, history = await self._open(conversation_id, asker)
@@ -177,6 +184,7 @@ class ChatService:
         *,
         instead_of: int | None = None,
     ) -> AsyncGenerator[AnswerEvent]:
+        await self._check_model(kb, asker)
         async with self.sessions.begin() as session:  # the old question goes only when the new one is kept
             await access.hold(session, scope)
             if instead_of is not None:
@@ -186,11 +194,21 @@ class ChatService:
             asked = await conversations.add_message(
                 session, scope, conversation_id=conversation_id, sender="user", content=question
             )
+            await self.quotas.take_message(session, scope, conversation_id=conversation_id)
         yield Asked(asked.id)
         events = self._answer(question, scope, kb, history, conversation_id)
         async with aclosing(events):
             async for event in events:
                 yield told_to(asker, event)
+
+    async def _check_model(self, kb: KnowledgeBase, asker: Asker) -> None:
+        """Refuse a question whose answer may not be paid for, before it is kept. Raises LimitReached."""
+        try:
+            await self.calls.check(kb)
+        except LimitReached as error:
+            raise error if asker.is_owner else told_to_visitors(error) from error
+        except PermanentError:
+            return  # the answer says what is missing
 
     async def _answer(
         self,
@@ -212,16 +230,20 @@ class ChatService:
                 found = await self.retrieval.retrieve(scope, kb, searched, trace=trace)
             answer.passages, answer.retrieval_ms = found.passages, found.timings_ms["total"]
             yield Retrieved(found.passages, found.timings_ms)
-            prompt = build_prompt(
-                question,
-                found.passages,
-                history=history,
-                standalone_question=searched,
-                system_prompt=kb.system_prompt,
-                max_tokens=kb.max_tokens,
-                temperature=kb.temperature,
-            )
-            deltas = self._stream(prompt, kb, answer, conversation_id)
+            if found.curated is not None:
+                deltas = _given(found.curated, found.passages[:1], answer)
+            else:
+                prompt = build_prompt(
+                    question,
+                    found.passages,
+                    history=history,
+                    standalone_question=searched,
+                    system_prompt=kb.system_prompt,
+                    max_tokens=kb.max_tokens,
+                    temperature=kb.temperature,
+                    language=kb.answer_language,
+                )
+                deltas = self._stream(prompt, kb, answer, conversation_id)
             async with aclosing(deltas):
                 async for delta in deltas:
                     yield delta
@@ -258,8 +280,7 @@ class ChatService:
     async def _stream(
         self, prompt: Prompt, kb: KnowledgeBase, answer: _Answer, conversation_id: int
     ) -> AsyncGenerator[Delta]:
-        checked = CitationStream(prompt.passages)
-        answer.markers = checked.markers
+        checked = CitationStream(())
         events = self.calls.stream(
             prompt, kb, kind="chat", conversation_id=conversation_id, request_id=answer.request_id
         )
@@ -269,7 +290,11 @@ class ChatService:
                     event = await anext(events, None)
                 if event is None:
                     break
-                if isinstance(event, Completed):
+                if isinstance(event, Answering):
+                    answer.answering = event
+                    checked = CitationStream(prompt.passages[: event.n_passages])
+                    answer.markers = checked.markers
+                elif isinstance(event, Completed):
                     answer.completed = event
                 elif isinstance(event, TextDelta):
                     if answer.first_token_ms is None:
@@ -316,13 +341,18 @@ class _Store:
             "total": round((time.perf_counter() - answer.started) * 1000, 1),
         }
         details: dict[str, Any] = {
-            "provider": self.kb.llm_provider,
-            "model": answer.completed.model if answer.completed else self.kb.llm_model,
+            **self._by_whom(answer),
             "usage": asdict(usage),
             "timings_ms": timings,
             "grounding": asdict(grounded),
             "answerable": answer.completed.answerable if answer.completed else None,
             "finish_reason": answer.completed.finish_reason if answer.completed else None,
+            "curated": answer.curated
+            and {
+                "entry_id": answer.curated.entry_id,
+                "question": answer.curated.question,
+                "match": answer.curated.match,
+            },
             "reason": reason,
             "request_id": str(answer.request_id),
         }
@@ -340,6 +370,19 @@ class _Store:
             )
         return message
 
+    def _by_whom(self, answer: _Answer) -> dict[str, Any]:
+        """The model that answered, or the one that was to, where nobody has begun."""
+        by = answer.answering
+        if by is None:
+            return {"provider": self.kb.llm_provider, "model": self.kb.llm_model}
+        model = answer.completed.model if answer.completed else by.model
+        return {
+            "provider": by.provider,
+            "model": model,
+            "model_label": by.model_label if model == by.model else model,
+            "instead_of": asdict(by.instead_of) if by.instead_of else None,
+        }
+
     async def broken(self, answer: _Answer, status: MessageStatus, reason: str) -> Message | None:
         """Store what came of a broken answer; None when even that failed."""
         try:
@@ -350,20 +393,38 @@ class _Store:
             return None
 
 
+async def _given(
+    curated: CuratedAnswer, passages: tuple[Passage, ...], answer: _Answer
+) -> AsyncGenerator[Delta]:
+    """An answer of the FAQ as it is, with its entry as the one passage it cites."""
+    answer.passages, answer.curated = passages, curated
+    checked = CitationStream(passages)
+    answer.markers = checked.markers
+    answer.first_token_ms = (time.perf_counter() - answer.started) * 1000
+    answer.text = checked.feed(f"{curated.answer} [1]") + checked.close()
+    answer.completed = Completed(Usage(), "stop", CURATED_MODEL, answerable=True)
+    yield Delta(answer.text)
+
+
 def told_to(asker: Asker, event: AnswerEvent) -> AnswerEvent:
     """An event in the words fit for whoever asks."""
-    if asker.is_owner or not isinstance(event, Broken):
+    if asker.is_owner:
         return event
-    message = None if event.message is None else shown_to(asker, event.message)
-    return Broken(VISITORS_REASON, message)
+    if isinstance(event, Finished):
+        return Finished(shown_to(asker, event.message))
+    if isinstance(event, Broken):
+        message = None if event.message is None else shown_to(asker, event.message)
+        return Broken(VISITORS_REASON, message)
+    return event
 
 
 def shown_to(asker: Asker, message: Message) -> Message:
-    """A message as its reader may see it: why an answer failed is the owner's business, not a visitor's."""
-    reason = message.metadata.get("reason")
-    if asker.is_owner or reason in {None, STOPPED}:
+    """A message as its reader may see it: why a model failed is the owner's business, not a visitor's."""
+    if asker.is_owner:
         return message
-    return replace(message, metadata=message.metadata | {"reason": VISITORS_REASON})
+    reason = message.metadata.get("reason")
+    hidden = {"instead_of": None, "reason": reason if reason in {None, STOPPED} else VISITORS_REASON}
+    return replace(message, metadata=message.metadata | hidden)
 
 
 def prior_turns(messages: Sequence[Message]) -> list[PriorTurn]:

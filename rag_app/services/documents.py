@@ -23,9 +23,11 @@ from rag_app.domain.knowledge_bases import (
     StoredChunk,
     StoredPage,
 )
+from rag_app.domain.limits import CHUNKS, DOCUMENTS, STORAGE
 from rag_app.errors import Conflict, InvalidInput, NotFound
 from rag_app.rag.words import words_of_chunk
 from rag_app.services.embedders import Embedders, embed
+from rag_app.services.limits import LimitService
 from rag_app.services.tags import clean_tags
 from rag_app.services.text import clean_file_name, clean_text
 from rag_app.storage import Storage
@@ -53,11 +55,13 @@ class DocumentService:
     jobs_queue: procrastinate.App
     embedders: Embedders
     max_bytes: int
+    quotas: LimitService
 
     async def check_upload(self, kb_id: int, *, owner_id: int) -> None:
-        """Refuse an upload before its first byte is read. Raises NotFound."""
+        """Refuse an upload before its first byte is read. Raises NotFound, PlanFull."""
         async with self.sessions() as session:
             await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+        await self.quotas.check_room(DOCUMENTS, STORAGE, CHUNKS, owner_id=owner_id)
 
     async def add(self, stream: AsyncIterator[bytes], *, file_name: str, kb_id: int, owner_id: int) -> Added:
         """Keep a file and queue its ingestion; the same bytes are kept once.
@@ -66,8 +70,10 @@ class DocumentService:
             NotFound: the knowledge base is not this owner's.
             TooLarge: the file is larger than `max_bytes`.
             StorageFull: the disk is full.
+            PlanFull: the owner's plan allows no more documents, or no more bytes.
         """
         name = clean_file_name(file_name)
+        await self.quotas.check_room(DOCUMENTS, STORAGE, CHUNKS, owner_id=owner_id)
         stored = await self.storage.receive(stream, name=name, max_bytes=self.max_bytes)
         async with self.sessions.begin() as session:  # document and job, or neither
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
@@ -79,6 +85,8 @@ class DocumentService:
             else:
                 await self._retry_if_ended_badly(session, scope, document_id)
             document = await documents.get(session, scope, document_id=document_id)
+            if is_new:
+                await self.quotas.keep_within(session, DOCUMENTS, STORAGE, owner_id=owner_id)
         assert document.job is not None
         log.info("document_added", document_id=document_id, kb_id=kb_id, is_new=is_new)
         return Added(document, document.job, is_new)
@@ -273,7 +281,9 @@ class DocumentService:
         n_retried = 0
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
-            failed = await documents.page_of(session, scope, before=None, limit=1000, status="failed")
+            failed = await documents.page_of(
+                session, scope, before=None, limit=1000, status="failed", source=None
+            )
             for document in failed:
                 if document.job is None:
                     continue
@@ -344,7 +354,7 @@ class DocumentService:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             chunk = await documents.chunk(session, scope, chunk_id=chunk_id)
             kb = await knowledge_bases.get(session, scope, counted=False)
-        embedder = self.embedders.get(kb.embedding_model)
+        embedder = await self.embedders.of(kb)
         text = f"{chunk.heading}\n{content}" if chunk.heading else content
         vectors, codes = await embed(embedder, [text])
         n_tokens = len(await asyncio.to_thread(embedder.token_offsets, text))

@@ -13,7 +13,15 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions
-from rag_app.db.queries import access, accounts, documents, embedding_switch, vector_index, word_index
+from rag_app.db.queries import (
+    access,
+    accounts,
+    documents,
+    embedding_switch,
+    knowledge_bases,
+    vector_index,
+    word_index,
+)
 from rag_app.db.queries.embedding_switch import SwitchRow
 from rag_app.db.queries.search import vector_literal
 from rag_app.domain.embedding_models import EmbeddingChoice, EmbeddingSwitch, StoredModel
@@ -29,7 +37,7 @@ DELETED_AT_ONCE = 2_000
 
 @dataclass(frozen=True)
 class EmbeddingSwitchService:
-    """Owners switch, the worker works."""
+    """Owners switch, the worker works; `choices` are the models of this machine."""
 
     sessions: Sessions
     embedders: Embedders
@@ -40,7 +48,8 @@ class EmbeddingSwitchService:
         """The model of an owner's knowledge base and its switch. Raises NotFound."""
         async with self.sessions() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
-            return self._shown(await embedding_switch.get(session, scope))
+            found = await embedding_switch.get(session, scope)
+        return await self._shown(found, owner_id)
 
     async def begin(self, kb_id: int, *, owner_id: int, model: str) -> EmbeddingSwitch:
         """Begin to switch to another model.
@@ -50,7 +59,7 @@ class EmbeddingSwitchService:
             InvalidInput: there is no such model, or it is the one in use.
             Conflict: a switch is under way.
         """
-        names = [choice.name for choice in self.choices]
+        names = [choice.name for choice in await self._choices(owner_id)]
         if model not in names:
             raise InvalidInput(f"Please choose one of {', '.join(names)}.", field="model")
         async with self.sessions.begin() as session:
@@ -71,7 +80,7 @@ class EmbeddingSwitchService:
             )
             begun = await embedding_switch.get(session, scope)
         log.info("embedding_switch_begun", kb_id=kb_id, model=model)
-        return self._shown(begun)
+        return await self._shown(begun, owner_id)
 
     async def cancel(self, kb_id: int, *, owner_id: int) -> EmbeddingSwitch:
         """Stop a switch; the model in use stays. Raises NotFound."""
@@ -83,7 +92,8 @@ class EmbeddingSwitchService:
             await accounts.write_audit(
                 session, user_id=owner_id, kb_id=kb_id, action="embedding_switch_cancelled"
             )
-            return self._shown(await embedding_switch.get(session, scope))
+            stopped = await embedding_switch.get(session, scope)
+        return await self._shown(stopped, owner_id)
 
     async def work(self, kb_id: int) -> None:
         """Do what a switch needs, to its end; run again, it goes on where it was.
@@ -137,6 +147,9 @@ class EmbeddingSwitchService:
                 await queue.add_embedding_switch(self.jobs_queue, session, kb_id=kb_id, unless_running=True)
 
     async def _embed_all(self, scope: KbScope, model: StoredModel) -> None:
+        async with self.sessions() as session:
+            kb = await knowledge_bases.get(session, scope, counted=False)
+        embedder = await self.embedders.of(kb, model.name)
         after = -1
         while True:
             async with self.sessions() as session:
@@ -146,7 +159,7 @@ class EmbeddingSwitchService:
                 )
             if not batch or await self._next_model(scope) != model:
                 return
-            vectors, codes = await embed(self.embedders.get(model.name), [chunk.text for chunk in batch])
+            vectors, codes = await embed(embedder, [chunk.text for chunk in batch])
             rows = {
                 (chunk.ordinal, chunk.content_hash): (vector_literal(vector), code)
                 for chunk, vector, code in zip(batch, vectors, codes, strict=True)
@@ -227,9 +240,15 @@ class EmbeddingSwitchService:
                 return None
             return (await embedding_switch.get(session, scope)).next_model
 
-    def _shown(self, row: SwitchRow) -> EmbeddingSwitch:
+    async def _choices(self, owner_id: int) -> tuple[EmbeddingChoice, ...]:
+        return (*self.choices, *await self.embedders.hosted_choices(owner_id))
+
+    async def _shown(self, row: SwitchRow, owner_id: int) -> EmbeddingSwitch:
         next_model = row.next_model.name if row.next_model else None
-        return EmbeddingSwitch(row.model.name, next_model, row.n_done, row.n_total, self.choices, row.problem)
+        choices = await self._choices(owner_id)
+        return EmbeddingSwitch(
+            row.model.name, next_model, row.n_done, row.n_total, choices, row.problem, row.n_tokens
+        )
 
 
 def _row(made: tuple[str, bytes | None], enabled: bool) -> tuple[str, bool, bytes | None]:

@@ -24,8 +24,11 @@ from rag_app.db.queries.documents import KnownVector, NewChunk
 from rag_app.db.queries.search import vector_literal
 from rag_app.db.statements import take_time
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
+from rag_app.domain.faq import SOURCE as FAQ
 from rag_app.domain.knowledge_bases import Document, Job, KbScope, KnowledgeBase
-from rag_app.errors import PermanentError, RagAppError, TransientError
+from rag_app.domain.limits import CHUNKS
+from rag_app.errors import LimitReached, PermanentError, PlanFull, RagAppError, TransientError
+from rag_app.rag import faq
 from rag_app.rag.chunkers.blocks import chunk as cut
 from rag_app.rag.chunkers.language import detect_language
 from rag_app.rag.embedders.contract import Embedder
@@ -33,6 +36,7 @@ from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import parse_file
 from rag_app.rag.words import words_of_chunk
 from rag_app.services.embedders import Embedders, embed
+from rag_app.services.limits import LimitService
 from rag_app.storage import Storage
 
 log = structlog.get_logger()
@@ -61,6 +65,7 @@ class IngestionService:
     embedders: Embedders
     limits: ParseLimits
     find_tessdata: Callable[[], Path | None]
+    quotas: LimitService
 
     async def ingest(self, job_id: int, *, n_crashes: int, is_last_try: bool) -> None:
         """Do one attempt at a job; a job that is done, cancelled or deleted is no work.
@@ -86,7 +91,7 @@ class IngestionService:
             logger.info("document_ready")
         except LostTurn:
             logger.info("job_lost_its_turn")
-        except PermanentError as error:
+        except (PermanentError, PlanFull, LimitReached) as error:  # may be tried again with a larger plan
             await self._fail(job, scope, document, str(error))
             logger.info("document_failed", reason=str(error))
         except asyncio.CancelledError:
@@ -121,7 +126,7 @@ class IngestionService:
 
     async def _ingest(self, job: Job, scope: KbScope, document: Document, kb: KnowledgeBase) -> None:
         parsed = await self._parse(job, scope, document)
-        embedder = self.embedders.get(kb.embedding_model)
+        embedder = await self.embedders.of(kb)
         drafts = await asyncio.to_thread(
             cut,
             parsed,
@@ -133,6 +138,7 @@ class IngestionService:
         language = await asyncio.to_thread(
             detect_language, "\n".join(page.text for page in parsed.pages[:50])
         )
+        await self._take_room(job, scope, document, len(drafts))
         new_chunks = await self._embed(job, scope, drafts, embedder, kb.embedding_model_id)
         async with self.sessions.begin() as session:
             if not await self._hold(session, scope, document):
@@ -156,6 +162,16 @@ class IngestionService:
                 new_chunks=new_chunks,
             )
 
+    async def _take_room(self, job: Job, scope: KbScope, document: Document, n_chunks: int) -> None:
+        """Count the chunks that will be there, before they cost anything; what only replaces always may.
+
+        Raises:
+            PlanFull: the owner's plan does not allow so many more.
+        """
+        async with self._fenced(job, scope, "embedding", PARSED_PERCENT, 0, n_chunks) as session:
+            if n_chunks > document.n_chunks:
+                await self.quotas.keep_within(session, CHUNKS, owner_id=scope.owner_id)
+
     async def _hold(self, session: Any, scope: KbScope, document: Document) -> bool:
         """Keep knowledge base and document as they are until the transaction ends; False when gone."""
         if await access.for_job(session, kb_id=scope.kb_id) is None:
@@ -166,6 +182,8 @@ class IngestionService:
         path = self.storage.path(document.sha256)
         if not path.exists():
             raise PermanentError("The original file is missing from the server's disk. Upload it again.")
+        if document.source == FAQ:  # written by us, so there is nothing to confine
+            return faq.parse(await asyncio.to_thread(path.read_bytes))
         share = 0.0
 
         def note(so_far: float) -> None:
@@ -203,7 +221,7 @@ class IngestionService:
         texts = [draft.text_to_embed for draft in drafts]
         hashes = [hashlib.sha256(text.encode()).digest() for text in texts]
         keys = {"document_id": job.document_id, "model_id": model_id}
-        async with self._fenced(job, scope, "embedding", PARSED_PERCENT) as session:
+        async with self._fenced(job, scope, "embedding", PARSED_PERCENT, 0, len(drafts)) as session:
             await documents.set_status(session, scope, document_id=job.document_id, status="embedding")
             vectors = await documents.known_embeddings(session, scope, hashes=hashes, **keys)
         missing = {key: text for key, text in zip(hashes, texts, strict=True) if key not in vectors}

@@ -1,7 +1,8 @@
 """Knowledge bases: make, change, archive, delete."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
@@ -10,9 +11,16 @@ import structlog
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, accounts, knowledge_bases
 from rag_app.domain.knowledge_bases import KnowledgeBase
+from rag_app.domain.languages import ANSWER_LANGUAGES
+from rag_app.domain.limits import KNOWLEDGE_BASES
+from rag_app.domain.models import Model, ModelChoice
 from rag_app.domain.rag_config import RagConfig
 from rag_app.errors import InvalidInput
-from rag_app.services.rag_configs import changed_config, preset
+from rag_app.services.limits import LimitService
+from rag_app.services.models import ModelCatalogue
+from rag_app.services.provider_keys import ProviderKeyService
+from rag_app.services.rag_configs import RECOMMENDED, changed_config, preset
+from rag_app.services.rerankers import Rerankers
 from rag_app.services.text import clean_line, clean_text
 from rag_app.storage import Storage
 
@@ -21,6 +29,8 @@ log = structlog.get_logger()
 MAX_NAME = 120
 MAX_DESCRIPTION = 2000
 MAX_SYSTEM_PROMPT = 8000
+MAX_BUDGET_USD = 1_000_000
+MAX_FALLBACKS = 3  # each costs the reader the time its provider takes to fail
 RANGES = {"temperature": (0, 2), "max_tokens": (16, 32_000)}  # as the database has them
 
 
@@ -30,7 +40,7 @@ class Provider:
 
     name: str
     label: str
-    models: tuple[tuple[str, str], ...]
+    models: tuple[Model, ...]
     is_available: bool
     is_local: bool
 
@@ -42,17 +52,21 @@ class KnowledgeBaseService:
     sessions: Sessions
     storage: Storage
     llm_modules: Mapping[str, ModuleType]
-    llm_keys: Mapping[str, bool]
+    keys: ProviderKeyService
     embedding_model: str
+    rerankers: Rerankers
+    catalogue: ModelCatalogue
+    quotas: LimitService
 
-    def providers(self) -> list[Provider]:
-        """All providers, those that can answer now first, the built-in one among them."""
+    async def providers(self, *, owner_id: int) -> list[Provider]:
+        """All providers, those that can answer this owner now first, the built-in one among them."""
+        available = await self.keys.available(owner_id)
         found = [
             Provider(
                 name=name,
                 label=module.LABEL,
-                models=tuple((model.id, model.label) for model in module.MODELS),
-                is_available=not module.NEEDS_KEY or self.llm_keys.get(name, False),
+                models=self.catalogue.of(name),
+                is_available=name in available,
                 is_local=not module.NEEDS_KEY,
             )
             for name, module in self.llm_modules.items()
@@ -74,7 +88,10 @@ class KnowledgeBaseService:
 
         Raises:
             InvalidInput: a value cannot be used; `field` says which.
+            PlanFull: the owner's plan allows no more.
         """
+        if llm_provider is None:
+            llm_provider = (await self.providers(owner_id=owner_id))[0].name
         provider, model = self._check_model(llm_provider, llm_model)
         columns = {
             "name": _check_name(name),
@@ -89,6 +106,7 @@ class KnowledgeBaseService:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             await accounts.write_audit(session, user_id=owner_id, kb_id=kb_id, action="kb_created")
             created = await knowledge_bases.get(session, scope)
+            await self.quotas.keep_within(session, KNOWLEDGE_BASES, owner_id=owner_id)
         log.info("kb_created", kb_id=kb_id, owner_id=owner_id, llm_provider=provider)
         return created
 
@@ -108,7 +126,7 @@ class KnowledgeBaseService:
             )
 
     async def update(self, kb_id: int, *, owner_id: int, changes: Mapping[str, Any]) -> KnowledgeBase:
-        """Change name, description, provider, model, prompt, temperature, max_tokens or is_active.
+        """Change name, description, models, prompt, language, limits, budget or is_active.
 
         Raises:
             NotFound: it is not this owner's.
@@ -136,9 +154,10 @@ class KnowledgeBaseService:
 
         Raises:
             NotFound: it is not this owner's.
-            InvalidInput: a knob is not known or a value out of bounds; `problems` says which and why.
+            InvalidInput: a knob is not known, a value out of bounds or a reranker not set up here;
+                `problems` says which and why.
         """
-        return await self._keep_rag_config(kb_id, owner_id, lambda config: changed_config(config, changes))
+        return await self._keep_rag_config(kb_id, owner_id, lambda kb: self._changed_config(kb, changes))
 
     async def use_preset(self, kb_id: int, name: str, *, owner_id: int) -> RagConfig:
         """Set every knob as a preset has it.
@@ -152,16 +171,16 @@ class KnowledgeBaseService:
 
     async def reset_rag_config(self, kb_id: int, *, owner_id: int) -> RagConfig:
         """Set every knob as recommended. Raises NotFound."""
-        return await self._keep_rag_config(kb_id, owner_id, lambda _: RagConfig())
+        return await self._keep_rag_config(kb_id, owner_id, lambda _: RECOMMENDED)
 
     async def _keep_rag_config(
-        self, kb_id: int, owner_id: int, change: Callable[[RagConfig], RagConfig]
+        self, kb_id: int, owner_id: int, change: Callable[[KnowledgeBase], RagConfig]
     ) -> RagConfig:
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             await knowledge_bases.lock(session, scope)  # so that changes at once do not undo each other
-            before = (await knowledge_bases.get(session, scope, counted=False)).rag_config
-            after = change(before)
+            kb = await knowledge_bases.get(session, scope, counted=False)
+            before, after = kb.rag_config, change(kb)
             fields = [name for name, value in after if value != getattr(before, name)]
             if fields:
                 await knowledge_bases.set_rag_config(session, scope, after)
@@ -188,6 +207,22 @@ class KnowledgeBaseService:
             self.storage.remove_if_old(sha256)
         log.info("kb_deleted", kb_id=kb_id, owner_id=owner_id, n_files=len(hashes))
 
+    def _changed_config(self, kb: KnowledgeBase, changes: Mapping[str, Any]) -> RagConfig:
+        config = changed_config(kb.rag_config, changes)
+        # What is stored may stay, so that the other knobs can be turned; and there is always a way back.
+        if config.reranker not in {kb.rag_config.reranker, RECOMMENDED.reranker}:
+            problem = self.rerankers.problems(kb).get(config.reranker)
+            if problem:
+                raise InvalidInput(problem, field="reranker", problems={"reranker": problem})
+        return config
+
+    def with_changes(self, kb: KnowledgeBase, changes: Mapping[str, Any]) -> KnowledgeBase:
+        """A knowledge base as it would be with changes that are not saved. Raises InvalidInput."""
+        columns = self._check_changes(kb, changes)
+        if "llm_fallbacks" in columns:
+            columns["llm_fallbacks"] = tuple(ModelChoice(**choice) for choice in columns["llm_fallbacks"])
+        return replace(kb, **columns)
+
     def _check_changes(self, current: KnowledgeBase, changes: Mapping[str, Any]) -> dict[str, Any]:
         columns: dict[str, Any] = {}
         if "name" in changes:
@@ -203,18 +238,32 @@ class KnowledgeBaseService:
             if model is None and provider == current.llm_provider:
                 model = current.llm_model
             columns["llm_provider"], columns["llm_model"] = self._check_model(provider, model)
+        if changes.get("llm_fallbacks") is not None:
+            columns["llm_fallbacks"] = self._check_fallbacks(changes["llm_fallbacks"])
+        if changes.get("answer_language") is not None:
+            columns["answer_language"] = _check_language(changes["answer_language"])
         for name, (least, most) in RANGES.items():
             if changes.get(name) is not None:
                 if not least <= changes[name] <= most:
                     raise InvalidInput(f"Please choose a number from {least} to {most:,}.", field=name)
                 columns[name] = changes[name]
+        if "monthly_budget_usd" in changes:
+            columns["monthly_budget_usd"] = _check_budget(changes["monthly_budget_usd"])
         if changes.get("is_active") is not None:
             columns["is_active"] = changes["is_active"]
         return columns
 
-    def _check_model(self, provider: str | None, model: str | None) -> tuple[str, str]:
-        if provider is None:
-            provider = self.providers()[0].name
+    def _check_fallbacks(self, choices: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+        """Models in the order they shall be tried, each once."""
+        if len(choices) > MAX_FALLBACKS:
+            raise InvalidInput(f"Please choose at most {MAX_FALLBACKS}.", field="llm_fallbacks")
+        try:
+            checked = [self._check_model(choice["provider"], choice.get("model")) for choice in choices]
+        except InvalidInput as error:
+            raise InvalidInput(str(error), field="llm_fallbacks") from error
+        return [{"provider": provider, "model": model} for provider, model in dict.fromkeys(checked)]
+
+    def _check_model(self, provider: str, model: str | None) -> tuple[str, str]:
         module = self.llm_modules.get(provider)
         if module is None:
             raise InvalidInput(f"There is no provider called “{provider}”.", field="llm_provider")
@@ -234,6 +283,23 @@ def _check_name(name: str) -> str:
     if len(cleaned) > MAX_NAME:
         raise InvalidInput(f"Please use at most {MAX_NAME} characters.", field="name")
     return cleaned
+
+
+def _check_budget(amount: float | Decimal | None) -> Decimal | None:
+    """US dollars and cents; None for no budget."""
+    if amount is None:
+        return None
+    if not 0 <= amount <= MAX_BUDGET_USD:  # false for "nan" as well
+        raise InvalidInput(
+            f"Please enter an amount from 0 to {MAX_BUDGET_USD:,} dollars.", field="monthly_budget_usd"
+        )
+    return Decimal(str(amount)).quantize(Decimal("0.01"))
+
+
+def _check_language(code: str) -> str:
+    if code and code not in ANSWER_LANGUAGES:
+        raise InvalidInput("Please choose one of the languages offered.", field="answer_language")
+    return code
 
 
 def _check_length(field: str, text: str, max_characters: int) -> str:

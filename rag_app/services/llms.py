@@ -1,26 +1,68 @@
 """The clients of answering models, made when first asked for and shared by who uses the same key."""
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from types import ModuleType
 
-from rag_app.domain.answers import ModelInfo
+from rag_app.domain.answers import LLMEvent, ModelInfo, Prompt
 from rag_app.errors import PermanentError
 from rag_app.rag.llms.contract import LLM
 from rag_app.services.provider_keys import ProviderAccess
 
-_Key = tuple[str, str | None, bytes]
+MOST_CLIENTS = 64  # each may hold a few idle connections, and the key it was made with
+
+_Key = tuple[str, str | None, bytes, bool]
+
+
+@dataclass
+class _Lent:
+    """A client that may be let go of while somebody still streams from it; then it is closed after that."""
+
+    make: Callable[[], LLM]
+    llm: LLM
+    n_streams: int = 0
+    is_let_go: bool = False
+    is_closed: bool = False
+
+    models: tuple[ModelInfo, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.models = self.llm.models
+
+    async def stream(self, prompt: Prompt, *, model: str) -> AsyncGenerator[LLMEvent]:
+        if self.is_closed:  # let go of between being asked for and being used
+            self.llm, self.is_closed = self.make(), False
+        self.n_streams += 1
+        try:
+            async with aclosing(self.llm.stream(prompt, model=model)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self.n_streams -= 1
+            if self.is_let_go:
+                await self.close()
+
+    async def close(self) -> None:
+        self.is_let_go = True
+        if self.n_streams == 0 and not self.is_closed:
+            self.is_closed = True
+            await self.llm.close()
 
 
 @dataclass(frozen=True)
 class LLMs:
-    """Answering models by provider and key."""
+    """Answering models by provider, address and key; the least recently used go when there are too many."""
 
     modules: Mapping[str, ModuleType]
     make: Callable[[ProviderAccess], LLM]
-    _made: dict[_Key, LLM] = field(default_factory=dict)
+    most: int = MOST_CLIENTS
+    _made: OrderedDict[_Key, _Lent] = field(default_factory=OrderedDict)
     _fixed: dict[str, LLM] = field(default_factory=dict)
+    _closing: set[asyncio.Task[None]] = field(default_factory=set)
 
     def label(self, provider: str) -> str:
         """A provider's name for people. Raises PermanentError."""
@@ -35,10 +77,13 @@ class LLMs:
         if access.provider in self._fixed:
             return self._fixed[access.provider]
         key = access.api_key.get_secret_value() if access.api_key else ""
-        wanted = (access.provider, access.base_url, hashlib.sha256(key.encode()).digest())
+        digest = hashlib.sha256(key.encode()).digest()
+        wanted = (access.provider, access.base_url, digest, access.is_guarded)
         if wanted not in self._made:
             self._module(access.provider)
-            self._made[wanted] = self.make(access)
+            self._made[wanted] = _Lent(lambda: self.make(access), self.make(access))
+            self._let_go_of_the_oldest()
+        self._made.move_to_end(wanted)
         return self._made[wanted]
 
     def fix(self, provider: str, llm: LLM) -> None:
@@ -46,10 +91,18 @@ class LLMs:
         self._fixed[provider] = llm
 
     async def close(self) -> None:
-        """Give back all connections."""
-        for llm in self._made.values():
-            await llm.close()
+        """Give back all connections, those of a stream that goes on when it ends."""
+        await asyncio.gather(*self._closing)
+        for lent in self._made.values():
+            await lent.close()
         self._made.clear()
+
+    def _let_go_of_the_oldest(self) -> None:
+        while len(self._made) > self.most:
+            _, lent = self._made.popitem(last=False)
+            task = asyncio.get_running_loop().create_task(lent.close())
+            self._closing.add(task)  # a loop keeps tasks only weakly
+            task.add_done_callback(self._closing.discard)
 
     def _module(self, provider: str) -> ModuleType:
         if provider not in self.modules:

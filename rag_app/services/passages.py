@@ -1,13 +1,14 @@
 """What is shown of the candidates: how likely each answers, and why it ranks where it does."""
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 
+from rag_app.db.queries.search import FoundChunk
 from rag_app.domain.retrieval import MatchedTerm, Passage, PassageScores
 from rag_app.rag import fusion
 from rag_app.rag.bm25 import WordRanking
 from rag_app.rag.calibration import Signals, calibrated, coverages
-from rag_app.rag.words import AskedWords
+from rag_app.rag.words import WrittenWords
 from rag_app.services.candidates import Candidate
 
 JUDGED = 20  # candidates the scores were calibrated with
@@ -18,7 +19,7 @@ def valued(candidates: list[Candidate]) -> list[Candidate]:
     head, tail = candidates[:JUDGED], candidates[JUDGED:]
     values = fusion.blend([one.fused.fused for one in head]).tolist()
     values += values[-1:] * len(tail)
-    return [replace(one, value=value) for one, value in zip(candidates, values, strict=True)]
+    return [one._replace(value=value) for one, value in zip(candidates, values, strict=True)]
 
 
 def scored(question: str, candidates: Sequence[Candidate], *, embedding_model: str) -> list[Candidate]:
@@ -30,7 +31,7 @@ def scored(question: str, candidates: Sequence[Candidate], *, embedding_model: s
     ]
     scores = calibrated(signals, embedding_model=embedding_model)
     scores += scores[-1:] * (len(candidates) - len(scores))
-    return [replace(one, score=score) for one, score in zip(candidates, scores, strict=True)]
+    return [one._replace(score=score) for one, score in zip(candidates, scores, strict=True)]
 
 
 def passage_of(candidate: Candidate, explained: "Explained") -> Passage:
@@ -55,7 +56,7 @@ def passage_of(candidate: Candidate, explained: "Explained") -> Passage:
             fused=fused.fused,
             rank_fused=candidate.rank_fused,
             rerank=candidate.rerank,
-            matched=explained.matched(chunk.ordinal),
+            matched=explained.matched(chunk),
         ),
     )
 
@@ -65,27 +66,25 @@ class Explained:
 
     def __init__(self, words: WordRanking, question: str) -> None:
         self._words = words
-        self._place = {int(ordinal): at for at, ordinal in enumerate(words.ordinals)}
-        asked = AskedWords(question)
-        self._asked = [
-            asked.behind(term.corrected_from or term.text) if term.postings.size else ""
-            for term in words.terms
-        ]
+        self._place = {ordinal: at for at, ordinal in enumerate(words.ordinals.tolist())}
+        self._asked = WrittenWords(question)
 
-    def matched(self, ordinal: int) -> tuple[MatchedTerm, ...]:
-        """The words, the most telling first."""
-        at = self._place.get(ordinal)
+    def matched(self, chunk: FoundChunk) -> tuple[MatchedTerm, ...]:
+        """The words, the most telling first, each once; a corrected one as the chunk spells it."""
+        at = self._place.get(chunk.ordinal)
         if at is None:
             return ()
-        parts = self._words.parts[:, at]
-        total = float(parts.sum())
-        found = [
-            MatchedTerm(
-                term=term.text if term.corrected_from else asked,
-                share=round(float(part) / total, 4),
-                corrected_from=asked if term.corrected_from else "",
-            )
-            for term, asked, part in zip(self._words.terms, self._asked, parts, strict=True)
-            if part > 0
-        ]
+        parts = self._words.parts[:, at].tolist()
+        total = sum(parts)
+        shares: defaultdict[tuple[str, str], float] = defaultdict(float)  # two stems may be of one word
+        written: WrittenWords | None = None
+        for term, part in zip(self._words.terms, parts, strict=True):
+            if part <= 0:
+                continue
+            word, asked = self._asked.behind(term.corrected_from or term.text), ""
+            if term.corrected_from:
+                written = written or WrittenWords(chunk.content)
+                word, asked = written.beginning_with(term.text), word
+            shares[word, asked] += part / total
+        found = [MatchedTerm(word, round(share, 4), asked) for (word, asked), share in shares.items()]
         return tuple(sorted(found, key=lambda one: (-one.share, one.term)))

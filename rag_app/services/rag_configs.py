@@ -10,6 +10,7 @@ from rag_app.domain.rag_config import PRESETS, RagConfig
 from rag_app.errors import InvalidInput
 from rag_app.services.text import clean_line
 
+RECOMMENDED = RagConfig()
 SHOWN_CHARACTERS = 60  # of a name nobody knows
 
 

@@ -31,6 +31,22 @@ class RateLimits:
                 f"That was too often. Please wait {wait_s} seconds and try again.", retry_after_s=wait_s
             )
 
+    def hit_plan(self, owner_id: int, *, per_minute: int) -> None:
+        """Count an API request of an owner, wherever it comes from.
+
+        Raises:
+            LimitReached: the owner's plan allows no more within a minute.
+        """
+        try:
+            self.hit("plan", f"owner {owner_id}", per_minute=per_minute)
+        except LimitReached as error:
+            raise LimitReached(
+                f"Your plan allows {per_minute:,} API requests a minute. "
+                f"Please wait {error.retry_after_s} seconds and try again.",
+                retry_after_s=error.retry_after_s,
+                limit="requests_per_minute",
+            ) from error
+
     def count(self, name: str, key: str) -> None:
         """Count something that went wrong, to be asked for by `wait_s`."""
         self._limiter.hit(RateLimitItemPerMinute(1_000_000, 5), name, key[:MAX_KEY])

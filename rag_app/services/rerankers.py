@@ -51,6 +51,16 @@ class Rerankers:
             self._made[key] = self.make(name, kb)
         return self._made[key]
 
+    def problems(self, kb: KnowledgeBase) -> dict[str, str]:
+        """Why each reranker that cannot be used for a knowledge base cannot; those that can are left out."""
+        found = {}
+        for name in self.modules:
+            try:
+                self.get(name, kb)
+            except PermanentError as error:
+                found[name] = str(error)
+        return found
+
     def weight(self, name: str) -> float:
         """What a reranker's scores count beside the fused ones, which count 1."""
         return float(self.modules[name].WEIGHT)

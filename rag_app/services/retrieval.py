@@ -17,15 +17,17 @@ import structlog
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, knowledge_bases, search
 from rag_app.db.queries.search import FoundChunk
+from rag_app.domain.faq import CuratedAnswer
 from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase
 from rag_app.domain.rag_config import RagConfig
 from rag_app.domain.retrieval import Filters, Passage, Retrieval
-from rag_app.errors import InvalidInput
+from rag_app.errors import InvalidInput, PermanentError, TransientError
 from rag_app.rag import fusion
 from rag_app.rag.neighbourhood import around
 from rag_app.rag.rerankers.contract import RerankPassage
 from rag_app.services.candidates import Candidate, CandidateFinder, Query
-from rag_app.services.embedders import Embedders
+from rag_app.services.embedders import Embedders, is_hosted
+from rag_app.services.faq_matching import FaqMatcher
 from rag_app.services.passages import Explained, passage_of, scored, valued
 from rag_app.services.questions import QuestionService
 from rag_app.services.rag_configs import changed_config
@@ -37,6 +39,7 @@ log = structlog.get_logger()
 
 MAX_QUESTION_CHARACTERS = 4000
 MAX_PASSAGES = 50
+TRIES = 3  # with what is known of the knowledge base; its vectors rarely change place even once
 NO_FILTERS = Filters()
 
 
@@ -49,6 +52,7 @@ class RetrievalService:
     questions: QuestionService
     rerankers: Rerankers
     finder: CandidateFinder
+    faq: FaqMatcher
 
     async def search(
         self,
@@ -92,12 +96,23 @@ class RetrievalService:
         config, trace = kb.rag_config, trace or Trace()
         limit = min(limit or config.semantic_search_max_results, MAX_PASSAGES)
         queries = [question, *await self._variants(question, kb, trace)]
-        embedded = await self._embed(queries, kb, trace)
-        candidates, words = await self.finder.find(
-            scope, kb, embedded, filters=filters, limit=limit, trace=trace
-        )
+        for _ in range(TRIES):
+            embedded = await self._embed(queries, kb, trace)
+            asked = kb
+            if config.meaning_weight > 0 and embedded[0].vector is None:  # words are better than nothing
+                asked = replace(kb, rag_config=config.model_copy(update={"meaning_weight": 0.0}))
+            found = await self.finder.find(scope, asked, embedded, filters=filters, limit=limit, trace=trace)
+            if found is not None:
+                break
+            kb = await self._renewed(scope, kb)
+        else:
+            raise TransientError("This knowledge base is being changed. Please try again in a moment.")
+        kb = asked
+        candidates, words = found
         ranked = await self._reranked(question, kb, candidates, trace)
         judged = scored(question, ranked, embedding_model=kb.embedding_model)
+        curated = await self._curated(scope, question, judged, config, trace)
+        judged = _first(curated, judged)
         likely = [one for one in judged if one.score >= config.semantic_search_threshold]
         chosen = fusion.diverse(
             likely,
@@ -112,8 +127,29 @@ class RetrievalService:
         log.info(
             "passages_retrieved", kb_id=scope.kb_id, n_passages=len(passages), duration_ms=timings["total"]
         )
+        if curated and (not passages or passages[0].document_id != curated.document_id):
+            curated = None  # the owner asks for more likeness than there is
         n_below = min(len(judged), limit) - min(len(likely), limit)
-        return Retrieval(tuple(passages), timings, tuple(trace.steps), n_below, tuple(queries[1:]))
+        return Retrieval(tuple(passages), timings, tuple(trace.steps), n_below, tuple(queries[1:]), curated)
+
+    async def _curated(
+        self,
+        scope: KbScope,
+        question: str,
+        candidates: Sequence[Candidate],
+        config: RagConfig,
+        trace: Trace,
+    ) -> CuratedAnswer | None:
+        if not config.match_faq:
+            trace.skipped("faq", "Switched off.")
+            return None
+        return await self.faq.find(scope, question, candidates, threshold=config.faq_threshold, trace=trace)
+
+    async def _renewed(self, scope: KbScope, kb: KnowledgeBase) -> KnowledgeBase:
+        """The knowledge base as it is now, with the settings of this search."""
+        async with self.sessions() as session:
+            now = await knowledge_bases.get(session, scope, counted=False)
+        return replace(now, rag_config=kb.rag_config)
 
     async def _variants(self, question: str, kb: KnowledgeBase, trace: Trace) -> list[str]:
         if not kb.rag_config.multi_query:
@@ -130,9 +166,16 @@ class RetrievalService:
         if kb.rag_config.meaning_weight == 0:
             trace.skipped("embed", "Only words count here.")
             return [Query(text, None) for text in queries]
-        with trace.step("embed"):
-            embedder = self.embedders.get(kb.embedding_model)
-            vectors = await asyncio.gather(*(embedder.embed_query(text) for text in queries))
+        with trace.step("embed") as note:
+            try:
+                embedder = await self.embedders.of(kb)
+                vectors = await asyncio.gather(*(embedder.embed_query(text) for text in queries))
+            except (TransientError, PermanentError) as error:
+                if not is_hosted(kb.embedding_model):
+                    raise
+                log.warning("searched_without_meaning", kb_id=kb.id, reason=str(error))
+                note.was_done, note.text = False, f"{error} So this was searched by words only."
+                return [Query(text, None) for text in queries]
         return [Query(text, vector) for text, vector in zip(queries, vectors, strict=True)]
 
     async def _reranked(
@@ -164,8 +207,8 @@ class RetrievalService:
             order = sorted(fusion.best_first(values), key=lambda place: not head[place].has_code)
             n_moved = sum(place != index for place, index in enumerate(order))
             note.text = f"{len(head)} read again, {n_moved} moved."
-        reordered = [replace(head[i], value=float(values[i]), rerank=float(scaled[i])) for i in order]
-        return [*reordered, *(replace(one, value=reordered[-1].value) for one in tail)]
+        reordered = [head[i]._replace(value=float(values[i]), rerank=float(scaled[i])) for i in order]
+        return [*reordered, *(one._replace(value=reordered[-1].value) for one in tail)]
 
     async def _with_neighbours(
         self,
@@ -202,6 +245,15 @@ class RetrievalService:
                 )
                 expanded.append(replace(passage, before=before, after=after))
         return expanded
+
+
+def _first(curated: CuratedAnswer | None, candidates: list[Candidate]) -> list[Candidate]:
+    """The candidates with what was asked for in front, as sure as the questions are alike."""
+    if curated is None:
+        return candidates
+    at = next(i for i, one in enumerate(candidates) if one.chunk.document_id == curated.document_id)
+    asked_for = candidates[at]._replace(score=max(candidates[at].score, curated.match))
+    return [asked_for, *candidates[:at], *candidates[at + 1 :]]
 
 
 def check_question(question: str) -> str:

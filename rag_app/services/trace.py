@@ -3,7 +3,7 @@
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rag_app.domain.retrieval import Step, StepName
 
@@ -36,6 +36,13 @@ class Trace:
     def skipped(self, name: StepName, why: str) -> None:
         """Say that a step was not done."""
         self.steps.append(Step(name, 0.0, was_done=False, note=why))
+
+    def complete(self, name: StepName, text: str) -> None:
+        """Say afterwards what came of the first such step that has said nothing yet."""
+        for at, step in enumerate(self.steps):
+            if step.name == name and not step.note:
+                self.steps[at] = replace(step, note=text)
+                return
 
     def timings_ms(self) -> dict[str, float]:
         """Milliseconds by step, and of everything so far as `total`."""

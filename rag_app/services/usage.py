@@ -8,6 +8,7 @@ import structlog
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import usage
 from rag_app.domain.usage import ProviderCall
+from rag_app.services.limits import LimitService
 from rag_app.services.outages import as_outage
 
 log = structlog.get_logger()
@@ -20,6 +21,7 @@ class UsageService:
     """Keeps what was used."""
 
     sessions: Sessions
+    quotas: LimitService
 
     async def record(self, call: ProviderCall) -> None:
         """Keep one call; a database that stays away loses it, which the log says."""
@@ -27,6 +29,7 @@ class UsageService:
             try:
                 async with self.sessions.begin() as session:
                     await usage.insert(session, call)
+                    await self.quotas.count_call(session, call)
                 return
             except Exception as error:
                 if as_outage(error) is None:

@@ -8,9 +8,13 @@ KNOWLEDGE_BASES = "/knowledge-bases"
 CONVERSATIONS = "/conversations"
 SEARCH = "/search"
 KNOWLEDGE_BASE = "/knowledge"
+FAQ = "/faq"
 DOCUMENT = "/knowledge/document/[doc]"
 USAGE = "/usage"
 SETTINGS = "/settings"
+PROVIDERS = f"{SETTINGS}?tab=providers"
+ADMIN_MODELS = "/admin/models"
+ADMIN = "/admin"  # accounts and plans, for who runs the installation
 CHAT = "/chat"  # /chat/7: an owner tries knowledge base 7
 SHARED_CHAT = "/s"  # /s/<slug>: anyone with the link
 
@@ -27,13 +31,25 @@ def documents_of(kb_id: int, *, status: str = "") -> str:
 
 
 def document(
-    document_id: int, *, kb_id: int, chunk_id: int | None = None, found_chunk_id: int | None = None
+    document_id: int,
+    *,
+    kb_id: int,
+    chunk_id: int | None = None,
+    quoted: tuple[int, int] | None = None,
+    found_chunk_id: int | None = None,
 ) -> str:
-    """A document, opened at a chunk if one is named: one that was cited, or one that a search found."""
+    """A document, opened at a chunk if one is named: one that was cited, or one that a search found.
+
+    Args:
+        quoted: where in the cited chunk the quote begins and ends, in characters. Not the quote itself:
+            addresses end up in the logs of others.
+    """
     address = f"{DOCUMENT.replace('[doc]', str(document_id))}?kb={kb_id}"
     if found_chunk_id is not None:
         return f"{address}&found={found_chunk_id}"
-    return address if chunk_id is None else f"{address}&chunk={chunk_id}"
+    if chunk_id is None:
+        return address
+    return f"{address}&chunk={chunk_id}" + ("&quoted={}-{}".format(*quoted) if quoted else "")
 
 
 def original(document_id: int, *, kb_id: int) -> str:
@@ -44,6 +60,16 @@ def original(document_id: int, *, kb_id: int) -> str:
 def upload(kb_id: int) -> str:
     """Where files are sent to; answered by FastAPI."""
     return f"/api/knowledge-bases/{kb_id}/knowledge/upload"
+
+
+def faq_import(kb_id: int) -> str:
+    """Where tables of FAQ entries are sent to; answered by FastAPI."""
+    return f"/api/knowledge-bases/{kb_id}/knowledge/import"
+
+
+def faq_export(kb_id: int) -> str:
+    """All FAQ entries as a table; answered by FastAPI."""
+    return f"/api/knowledge-bases/{kb_id}/knowledge/export"
 
 
 def chat(kb_id: int) -> str:

@@ -22,7 +22,7 @@ from reflex.style import LiteralColorMode, color_mode, set_color_mode
 
 from rag_app.ui import routes
 from rag_app.ui.components import avatar, icon, menu, menu_item, menu_label, menu_line, native_form
-from rag_app.ui.components.base import SCRIPTS, Child, Text
+from rag_app.ui.components.base import SCRIPTS, Child, Flag, Text
 
 MAIN = "main"
 
@@ -49,6 +49,12 @@ TABS = [
     Tab("Settings", "settings", routes.SETTINGS),
 ]
 
+# Only whoever runs the installation sees these; the pages ask for themselves who is looking.
+ADMIN_TABS = [
+    Tab("Accounts and plans", "users", routes.ADMIN),
+    Tab("Models", "coins", routes.ADMIN_MODELS),
+]
+
 
 class Drawer(rx.Component):
     """The navigation of phones; `assets/ui/dialog.js`."""
@@ -65,6 +71,7 @@ def shell(
     user_name: Text = "",
     user_email: Text = "",
     switcher: Switcher | None = None,
+    is_admin: Flag = False,
     wide: bool = False,
 ) -> rx.Component:
     """Put a page into the dashboard's frame.
@@ -72,14 +79,15 @@ def shell(
     Args:
         active: the address of the tab this page belongs to.
         switcher: chooses among knowledge bases; stands above the tabs, of phones and of wide screens.
+        is_admin: shows what only whoever runs the installation may open.
         wide: lets the page use the whole width, for chats beside their sources.
     """
     width = "" if wide else "mx-auto max-w-5xl"
     return rx.el.div(
         skip_link(),
-        _top_bar(active, user_name, user_email, switcher),
+        _top_bar(active, user_name, user_email, switcher, is_admin),
         rx.el.aside(
-            _navigation(active, user_name, user_email, switcher, id="kb-beside"),
+            _navigation(active, user_name, user_email, switcher, is_admin, id="kb-beside"),
             class_name="sticky top-0 hidden h-dvh border-r border-line bg-surface lg:block",
         ),
         rx.el.main(
@@ -117,9 +125,11 @@ def theme_items() -> list[rx.Component]:
     ]
 
 
-def _top_bar(active: str, name: Text, email: Text, switcher: Switcher | None) -> rx.Component:
+def _top_bar(active: str, name: Text, email: Text, switcher: Switcher | None, is_admin: Flag) -> rx.Component:
     return rx.el.div(
-        Drawer.create(_navigation(active, name, email, switcher, id="kb-drawer"), label="navigation"),
+        Drawer.create(
+            _navigation(active, name, email, switcher, is_admin, id="kb-drawer"), label="navigation"
+        ),
         logo(href=routes.KNOWLEDGE_BASES),
         class_name=(
             "sticky top-0 z-30 flex items-center gap-1 border-b border-line bg-surface px-2 py-1.5 lg:hidden"
@@ -127,18 +137,33 @@ def _top_bar(active: str, name: Text, email: Text, switcher: Switcher | None) ->
     )
 
 
-def _navigation(active: str, name: Text, email: Text, switcher: Switcher | None, *, id: str) -> rx.Component:
+def _navigation(
+    active: str, name: Text, email: Text, switcher: Switcher | None, is_admin: Flag, *, id: str
+) -> rx.Component:
     return rx.el.div(
         rx.el.div(logo(href=routes.KNOWLEDGE_BASES), class_name="px-2"),
         switcher(id) if switcher is not None else rx.fragment(),
         rx.el.nav(
             rx.el.ul(
-                *(rx.el.li(_tab(tab, tab.href == active)) for tab in TABS), class_name="flex flex-col gap-0.5"
+                *(rx.el.li(_tab(tab, tab.href == active)) for tab in TABS),
+                class_name="flex flex-col gap-0.5",
             ),
             aria_label="Main",
         ),
+        rx.cond(is_admin, _admin_navigation(active)),
         rx.el.div(_user_menu(name, email), class_name="mt-auto"),
         class_name="flex h-full flex-col gap-5 p-3",
+    )
+
+
+def _admin_navigation(active: str) -> rx.Component:
+    return rx.el.nav(
+        rx.el.p("Administration", class_name="px-3 pb-1 text-[0.8125rem] text-muted"),
+        rx.el.ul(
+            *(rx.el.li(_tab(tab, tab.href == active)) for tab in ADMIN_TABS),
+            class_name="flex flex-col gap-0.5",
+        ),
+        aria_label="Administration",
     )
 
 

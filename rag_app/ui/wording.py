@@ -16,18 +16,6 @@ def counted(n: int, one: str, many: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else many or f'{one}s'}"
 
 
-def size(n_bytes: int) -> str:
-    """A file's size as people read it."""
-    if n_bytes < 1024:
-        return counted(n_bytes, "byte")
-    amount = float(n_bytes)
-    for unit in ("kB", "MB", "GB"):
-        amount /= 1024
-        if amount < 999.5 or unit == "GB":
-            break
-    return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:.0f} {unit}"
-
-
 def ago(moment: datetime, *, now: datetime | None = None) -> str:
     """How long ago something was; from a month on, its date."""
     passed_s = ((now or datetime.now(UTC)) - moment).total_seconds()

@@ -5,7 +5,9 @@ import json
 
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
+from rag_app import bootstrap
 from rag_app.domain.rag_config import PRESETS, RagConfig
 
 HANDBOOK = b"# Holiday\n\nEvery employee has 25 days of holiday a year."
@@ -101,6 +103,54 @@ async def test_what_does_not_fit_is_refused_in_words(owner, path, sent, field, s
     assert refused.status_code == 422
     assert (refused.json()["field"], refused.json()["detail"]) == (field, sentence)
     assert (await owner.http.get(path)).json() == before
+
+
+@pytest.mark.parametrize(
+    ("reranker", "says"),
+    [
+        ("http_rerank", "Set RAG_RERANK_URL"),
+        ("hub_cross_encoder", "Set RAG_CROSS_ENCODER_REPO"),
+        ("llm_judge", "needs a language model"),  # the built-in answerer is none
+    ],
+)
+async def test_a_reranker_that_is_not_set_up_is_refused_unless_it_is_stored_already(
+    owner, path, store, reranker, says
+):
+    refused = await owner.http.put(path, json={"reranker": reranker, "candidates": 50})
+    assert (refused.status_code, refused.json()["field"]) == (422, "reranker")
+    assert says in refused.json()["detail"]
+    assert (await owner.http.get(path)).json()["candidates"] == RagConfig().candidates
+
+    await store(
+        "UPDATE knowledge_bases SET rag_config = CAST(:stored AS jsonb)",
+        stored=json.dumps({"reranker": reranker}),
+    )
+
+    kept = await owner.http.put(path, json={"reranker": reranker, "candidates": 50})
+    assert (kept.status_code, kept.json()["reranker"], kept.json()["candidates"]) == (200, reranker, 50)
+    back = await owner.http.put(path, json={"reranker": "local_late"})
+    assert (back.status_code, back.json()["reranker"]) == (200, "local_late")
+
+
+@pytest.mark.parametrize(
+    ("setting", "model", "reranker"),
+    [
+        ({"rag_rerank_url": "http://127.0.0.1:9"}, {}, "http_rerank"),
+        ({"openai_api_key": SecretStr("sk-test")}, {"llm_provider": "openai"}, "llm_judge"),
+    ],
+)
+async def test_a_reranker_that_is_set_up_can_be_chosen(
+    owner, path, services, config, monkeypatch, kb, setting, model, reranker
+):
+    rebuilt = bootstrap.build(config.model_copy(update=setting))
+    monkeypatch.setattr(bootstrap, "_services", {id(asyncio.get_running_loop()): rebuilt})
+    if model:
+        await owner.http.put(f"/api/knowledge-bases/{kb['id']}", json=model)
+
+    chosen = await owner.http.put(path, json={"reranker": reranker})
+    await rebuilt.close()
+
+    assert (chosen.status_code, chosen.json()["reranker"]) == (200, reranker)
 
 
 async def test_every_field_at_fault_is_named(owner, path):

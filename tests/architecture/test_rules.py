@@ -20,17 +20,21 @@ SOURCES = sorted((ROOT / "rag_app").rglob("*.py"))
 
 TENANT_TABLES = re.compile(
     r"\b(knowledge_bases|knowledge_base|documents|document_pages|chunks|chunk_postings|conversations|messages|"
-    r"end_users|share_links|document_processing_jobs|pending_embeddings|kb_word_stats|document_word_stats|llm_usage)\b"
+    r"end_users|share_links|document_processing_jobs|pending_embeddings|provider_keys|kb_word_stats|"
+    r"document_word_stats|llm_usage)\b"
 )
 
 # Queries that reach over tenants on purpose, each with who asks.
 ACROSS_TENANTS = {
     "access.shared": "makes the scope, of a public link",
     "access.for_job": "makes the scope, of a queued job",
+    "admin.owners": "the super admin sees how much each account has",
     "conversations.scope_for_visitor": "makes the scope, of a visitor's token",
     "jobs.about": "a worker looks what a queued job is about",
     "jobs.claim": "a worker takes a job by its number",
     "jobs.open_without_worker": "the sweep looks for forgotten jobs",
+    "provider_keys.not_sealed_with": "the operator encrypts all stored keys anew",
+    "provider_keys.reseal": "the operator encrypts all stored keys anew",
     "system.is_file_needed": "the clean-up asks whether anybody has these bytes",
     "system.forget_old": "the clean-up removes what has served its time",
     "system.live_workers": "counts processes",
@@ -140,6 +144,17 @@ def test_only_bootstrap_and_the_start_read_settings():
     }
 
 
+def test_one_place_decides_whose_addresses_are_guarded():
+    """A second one could forget that owners' addresses must not lead into the operator's network."""
+    found = {
+        path.relative_to(ROOT).as_posix(): path.read_text().count("LLMSettings(")
+        for path in SOURCES
+        if "LLMSettings(" in path.read_text() and path.name != "contract.py"
+    }
+
+    assert found == {"rag_app/bootstrap.py": 1}
+
+
 def test_there_is_no_room_for_odds_and_ends():
     assert not [path for path in SOURCES if path.stem in {"utils", "helpers", "misc", "common"}]
 
@@ -160,7 +175,9 @@ def test_every_embedding_model_has_an_id_and_an_index():
 
     migration = (ROOT / "alembic/versions/0002_documents_chunks_sign_ins.py").read_text()
     indexes = (ROOT / "alembic/versions/0003_search_index.py").read_text()
-    built_in = [name for name in registry.names(providers) if name != "hub_onnx"]  # added at the start
+    modules = {name: registry.load(providers, name) for name in registry.names(providers)}
+    built_in = [name for name in modules if hasattr(modules[name], "DIMENSIONS")]  # others: at the start
+    assert built_in == ["local_e5", "local_minilm"]
     for number, name in enumerate(built_in, start=1):
         dimensions = registry.load(providers, name).DIMENSIONS
         assert f"({number}, '{name}', {dimensions})" in migration

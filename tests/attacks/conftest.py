@@ -39,6 +39,8 @@ class Estate:
     document_id: int
     chunk_id: int
     job_id: int
+    entry_id: int
+    entry_document_id: int
     slug: str
     conversation_id: int
     question_id: int
@@ -48,6 +50,9 @@ class Estate:
     visit_question_id: int
     visit_message_id: int
     visitor_token: str
+    provider: str  # the one that A has a key for
+    owner_id: int
+    tier: str = "free"
 
 
 class ObedientLLM:
@@ -86,8 +91,10 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
     async def furnish(owner: Owner) -> Estate:
         kb = await owner.create_kb(f"Handbook of {SECRET}", description=f"About {SECRET}")
         [job] = await owner.upload(kb["id"], (f"{SECRET}.md", HANDBOOK))
-        await run_jobs()
         base = f"/api/knowledge-bases/{kb['id']}"
+        pair = {"question": f"Who is {SECRET}?", "answer": f"{SECRET} is the answer."}
+        entry = (await owner.http.post(f"{base}/knowledge", json=pair)).json()
+        await run_jobs()
         document = (await owner.http.get(f"{base}/documents/{job['document_id']}")).json()
         link = (await owner.http.post(f"{base}/share-links")).json()
         conversation_id = await owner.converse(kb["id"])
@@ -104,6 +111,8 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             headers=visitor,
         )
         visited = await client.get(f"/api/chat/conversations/{visit['id']}", headers=visitor)
+        kept = await owner.http.put("/api/provider-keys/openai", json={"api_key": f"sk-{SECRET}-0123456789"})
+        assert kept.status_code == 200, kept.text
         read = (await owner.http.get(f"/api/chat/conversations/{conversation_id}")).json()
         return Estate(
             owner=owner,
@@ -111,6 +120,8 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             document_id=document["id"],
             chunk_id=document["chunks"][0]["id"],
             job_id=job["id"],
+            entry_id=entry["id"],
+            entry_document_id=entry["document_id"],
             slug=link["slug"],
             conversation_id=conversation_id,
             question_id=read["messages"][0]["id"],
@@ -120,6 +131,8 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             visit_question_id=visited.json()["messages"][0]["id"],
             visit_message_id=said.json()["id"],
             visitor_token=visit["visitor_token"],
+            provider="openai",
+            owner_id=owner.user["id"],
         )
 
     return furnish

@@ -8,10 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rag_app.domain.provider_keys import ProviderStatus
 from rag_app.ui.chat.view import Turn
+from rag_app.ui.dashboard.admin_models.view import ModelForm
 from rag_app.ui.dashboard.document.view import Head
+from rag_app.ui.dashboard.faq.view import EntryForm
 from rag_app.ui.dashboard.knowledge_base.view import Summary
 from rag_app.ui.dashboard.settings.embedding_view import ModelView, SwitchView
+from rag_app.ui.dashboard.settings.providers_view import provider_cards
 from rag_app.ui.dashboard.usage.view import Narrowed
 from tests.attacks.conftest import QUESTION, SECRET, Estate
 
@@ -54,6 +58,27 @@ def preview(a: Estate, *args: Any, **more: Any) -> Call:
     return call(*args, url=f"/chat/{a.kb_id}", vars=remembered, **more)
 
 
+def answers(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the settings of the answers, made to remember A's knowledge base."""
+    draft = {
+        "llm_provider": "local",
+        "llm_model": "extractive-1",
+        "llm_fallbacks": [],
+        "system_prompt": "",
+        "temperature": "0.7",
+        "max_tokens": "1000",
+        "answer_language": "",
+    }
+    remembered = {
+        "kb_id": a.kb_id,
+        "models": [("extractive-1", "Quotes")],
+        "more_fallbacks": [("local|extractive-1", "Quotes")],
+        "_saved": draft,
+        "_draft": draft | {"answer_language": "en"},
+    }
+    return call(*args, url=f"/settings?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
 def reading(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the reader of conversations, made to remember one of A's."""
     remembered = {"conversation_id": a.visit_id, "_kb_id": a.kb_id}
@@ -64,6 +89,12 @@ def documents(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the list of documents, made to remember A's."""
     remembered = {"summary": Summary(kb_id=a.kb_id), **more.pop("vars", {})}
     return call(*args, url=f"/knowledge?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def faq(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the FAQ, made to remember A's."""
+    remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
+    return call(*args, url=f"/faq?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
 
 
 def document(a: Estate, *args: Any, **more: Any) -> Call:
@@ -109,6 +140,13 @@ def usage(a: Estate, *args: Any) -> Call:
     return call(*args, url="/usage", vars=remembered)
 
 
+def providers(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the keys for providers, made to show A's."""
+    status = ProviderStatus("openai", "OpenAI", "owner", False, True, last_four="6789")
+    remembered = {"cards": provider_cards([status]), **more.pop("vars", {})}
+    return call(*args, url="/settings?tab=providers", vars=remembered, **more)
+
+
 CALLS: dict[str, Callable[[Estate], Call]] = {
     "AccountState.open": lambda a: call(url=f"/knowledge?kb={a.kb_id}"),
     "FeedbackState.show": lambda a: call("Saved.", "success"),
@@ -129,6 +167,27 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "SearchState.try_knob": lambda a: searching(a, "rerank", False),
     "SearchState.stop_trying": searching,
     "SearchState.keep_settings": lambda a: searching(a, vars={"_tried": {"rerank": False}}),
+    # its FAQ
+    "FaqState.load": lambda a: call(url=f"/faq?kb={a.kb_id}", kb_id=a.kb_id),
+    "FaqState.filter_text": lambda a: faq(a, SECRET[:5]),
+    "FaqState.show_all": faq,
+    "FaqState.older": faq,
+    "FaqState.newer": faq,
+    "FaqState.begin": faq,
+    "FaqState.edit": lambda a: faq(a, a.entry_id),
+    "FaqState.close": faq,
+    "FaqState.save": lambda a: faq(
+        a,
+        {"question": "Mine?", "answer": "Mine"},
+        vars={"is_open": True, "form": EntryForm(id=a.entry_id)},
+    ),
+    "FaqState.open_import": faq,
+    "FaqState.close_import": faq,
+    "FaqState.imported": lambda a: faq(a, "1 new entry"),
+    "FaqState.ask_to_delete": lambda a: faq(a, a.entry_id),
+    "FaqState.keep": faq,
+    "FaqState.delete": lambda a: faq(a, vars={"deleting_id": a.entry_id}),
+    "FaqState.watch": faq,
     # how it is searched
     "RetrievalSettingsState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
     "RetrievalSettingsState.change": lambda a: knobs(a, "rerank", False),
@@ -149,6 +208,50 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "UsageState.group": lambda a: usage(a, "kb"),
     "UsageState.show_owners": lambda a: usage(a, True),
     "UsageState.show_more": usage,
+    # keys for providers
+    "ProvidersState.load": lambda a: call(url="/settings?tab=providers"),
+    "ProvidersState.edit": lambda a: providers(a, "openai"),
+    "ProvidersState.stop_editing": providers,
+    "ProvidersState.save": lambda a: providers(
+        a,
+        {"api_key": "sk-of-somebody-else", "base_url": "", "model": ""},
+        vars={"editing": "openai"},
+        changes=["provider_keys", "audit_log"],
+    ),
+    "ProvidersState.test": lambda a: providers(a, "openai", changes=["provider_keys", "llm_usage"]),
+    "ProvidersState.ask_to_remove": lambda a: providers(a, "openai"),
+    "ProvidersState.keep": providers,
+    "ProvidersState.remove": lambda a: providers(
+        a, vars={"removing": "openai"}, changes=["provider_keys", "audit_log"]
+    ),
+    # the plan and its limits
+    "LimitNoticeState.load": lambda a: call(),
+    "LimitNoticeState.dismiss": lambda a: call(),
+    "PlanState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
+    "PlanState.save_budget": lambda a: call({"budget": "5"}, vars={"kb_id": a.kb_id}, kb_id=a.kb_id),
+    # who runs the installation
+    "AccountsState.load": lambda a: call(),
+    "AccountsState.open_tab": lambda a: call("plans"),
+    "AccountsState.search": lambda a: call({"query": a.owner.email}),
+    "AccountsState.show_all": lambda a: call(),
+    "AccountsState.show_more": lambda a: call(),
+    "AccountsState.edit": lambda a: call(a.owner_id),
+    "AccountsState.choose_plan": lambda a: call("pro", vars={"plans": [("pro", "Pro")]}),
+    "AccountsState.close": lambda a: call(),
+    "AccountsState.save": lambda a: call(
+        {"documents": "9"}, vars={"editing_id": a.owner_id, "chosen_plan": "pro"}
+    ),
+    "AccountsState.ask_to_switch_off": lambda a: call(a.owner_id),
+    "AccountsState.switch_off": lambda a: call(vars={"switching_id": a.owner_id}),
+    "AccountsState.switch_on": lambda a: call(a.owner_id),
+    "PlansState.load": lambda a: call(),
+    "PlansState.edit": lambda a: call("free"),
+    "PlansState.close": lambda a: call(),
+    "PlansState.back": lambda a: call(),
+    "PlansState.ask": lambda a: call({"documents": "9"}, vars={"editing": "free"}),
+    "PlansState.save": lambda a: call(
+        vars={"editing": "free", "is_asking": True, "_wanted": {"documents": 0}}
+    ),
     # which model embeds it
     "EmbeddingState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
     "EmbeddingState.ask": lambda a: embedding(a, "local_minilm"),
@@ -157,6 +260,19 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "EmbeddingState.begin": lambda a: embedding(a, vars={"chosen": "local_minilm"}),
     "EmbeddingState.ask_to_stop": embedding,
     "EmbeddingState.stop": embedding,
+    # how it answers
+    "AnswersState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
+    "AnswersState.choose_provider": lambda a: answers(a, "local"),
+    "AnswersState.choose_model": lambda a: answers(a, "extractive-1"),
+    "AnswersState.add_fallback": lambda a: answers(a, "local|extractive-1"),
+    "AnswersState.remove_fallback": lambda a: answers(a, "local|extractive-1"),
+    "AnswersState.move_fallback": lambda a: answers(a, "local|extractive-1", 1),
+    "AnswersState.choose_language": lambda a: answers(a, "de"),
+    "AnswersState.enter": lambda a: answers(a, "system_prompt", "Tell me all."),
+    "AnswersState.use_default_prompt": answers,
+    "AnswersState.discard": answers,
+    "AnswersState.save": lambda a: answers(a, {"system_prompt": "Tell me all."}),
+    "AnswersState.show_prompt": lambda a: answers(a, {"question": QUESTION}),
     # conversations
     "ConversationsState.load": lambda a: call(vars={"chosen_kb": str(a.kb_id), "query": "e"}),
     "ConversationsState.show_more": lambda a: call(vars={"chosen_kb": str(a.kb_id), "with_previews": True}),
@@ -231,6 +347,20 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "KnowledgeBaseState.ask_to_delete": lambda a: documents(a, a.document_id),
     "KnowledgeBaseState.keep": documents,
     "KnowledgeBaseState.delete": lambda a: documents(a, vars={"deleting_id": a.document_id}),
+    # models and prices: of the installation, and for whoever runs it only
+    "AdminModelsState.load": lambda a: call(url="/admin/models"),
+    "AdminModelsState.add": lambda a: call("openai", "gpt-7", "", url="/admin/models"),
+    "AdminModelsState.edit": lambda a: call("openai", "gpt-6-luna", url="/admin/models"),
+    "AdminModelsState.choose_kind": lambda a: call("embedding", url="/admin/models"),
+    "AdminModelsState.choose_temperature": lambda a: call(False, url="/admin/models"),
+    "AdminModelsState.close": lambda a: call(url="/admin/models"),
+    "AdminModelsState.save": lambda a: call(
+        {"context_tokens": "9", "max_output_tokens": "9", "input": "0"},
+        vars={"is_open": True, "form": ModelForm("openai", "gpt-6-luna")},
+    ),
+    "AdminModelsState.ask_to_remove": lambda a: call("openai", "gpt-6-luna"),
+    "AdminModelsState.remove": lambda a: call(vars={"removing": ModelForm("openai", "gpt-6-luna")}),
+    "AdminModelsState.look": lambda a: call("openai"),
     # the public link
     "ShareState.open": lambda a: call(a.kb_id),
     "ShareState.switch": lambda a: share(a, True),
@@ -244,6 +374,7 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "CreateKbState.open_existing": lambda a: call(a.kb_id),
     "CreateKbState.choose_provider": lambda a: edit_kb(a, "local"),
     "CreateKbState.choose_model": lambda a: edit_kb(a, "extractive-1"),
+    "CreateKbState.show_others": edit_kb,
     "CreateKbState.save": lambda a: edit_kb(a, {"name": "Mine", "temperature": "0.5", "max_tokens": "100"}),
     "CreateKbState.close": edit_kb,
     "MyKnowledgeBasesState.load": lambda a: call(),

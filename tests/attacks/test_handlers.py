@@ -162,15 +162,16 @@ def secrets_in(shown: str, how: Call) -> bool:
 
 
 async def test_other_owner_gets_nothing_of_a(estate, other, rows):
-    wrong = []
+    before, wrong = await rows(), []
 
     for name in OURS.keys() & CALLS.keys():
         how = CALLS[name](estate)
-        before = await rows()
         if secrets_in(await run(name, how, cookie_of(other)), how):
             wrong.append(f"{name} shows A's data")
-        if more := changed(before, await rows()) - how.changes:
+        after = await rows()
+        if more := changed(before, after) - how.changes:
             wrong.append(f"{name} changes {sorted(more)}")
+        before = after
 
     assert wrong == []
 

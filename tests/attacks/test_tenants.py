@@ -34,11 +34,16 @@ OPEN_WITH_LINK = {"/api/shared/{slug}", "/api/shared/{slug}/conversations", "/ap
 
 # What to send where a body is needed; a name in braces is filled with an id of A.
 BODIES: dict[str, list[dict[str, Any]]] = {
+    "PUT /api/admin/models": [
+        {"provider": "openai", "id": "gpt-6-luna", "context_tokens": 9, "max_output_tokens": 9}
+    ],
     "POST /api/knowledge-bases": [],  # names nothing
     "PUT /api/auth/password": [],
     "PUT /api/knowledge-bases/{kb_id}": [{"name": "Mine"}, {"is_active": False}, {}],
     "PUT /api/knowledge-bases/{kb_id}/rag-config": [{"rerank": False}, {"preset": "fast"}],
     "PUT /api/knowledge-bases/{kb_id}/documents/{document_id}": [{"tags": ["mine"]}],
+    "POST /api/knowledge-bases/{kb_id}/knowledge": [{"question": "Mine?", "answer": "Mine"}],
+    "PUT /api/knowledge-bases/{kb_id}/knowledge/{entry_id}": [{"answer": "Mine"}, {"tags": ["mine"]}, {}],
     "POST /api/knowledge-bases/{kb_id}/share-links": [{"renew": True}, {"renew": False}],
     "PUT /api/knowledge-bases/{kb_id}/embedding-model": [{"model": "local_minilm"}],
     "PUT /api/knowledge-bases/{kb_id}/chunks/{chunk_id}": [{"content": "Mine"}, {"enabled": False}],
@@ -46,15 +51,26 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"query": "holiday"},
         {"query": "holiday", "config": {"rerank": False}, "filters": {"tags": ["mine"]}},
     ],
+    "PUT /api/provider-keys/{provider}": [],  # names what is the caller's own
+    "POST /api/provider-keys/{provider}/test": [{"model": "gpt-6-luna"}, {}],
+    "POST /api/knowledge-bases/{kb_id}/prompt-preview": [
+        {"question": "holiday"},
+        {"question": "holiday", "changes": {"system_prompt": "Tell me all."}},
+    ],
     "POST /api/chat/conversations": [{"kb_id": "{kb_id}"}],
     "PATCH /api/chat/conversations/{conversation_id}": [{"status": "closed"}],
     "POST /api/chat/conversations/{conversation_id}/messages": [
         {"content": "holiday"},
         {"content": "holiday", "stream": True},
     ],
+    "PUT /api/admin/owners/{owner_id}": [{"tier": "pro"}, {"overrides": {}}, {"is_active": True}],
+    "PUT /api/admin/tiers/{tier}": [{"limits": {}}],
     "PUT /api/chat/conversations/{conversation_id}/messages/{message_id}/feedback": [{"feedback": -1}],
 }
-UPLOADS = {"POST /api/knowledge-bases/{kb_id}/knowledge/upload"}
+UPLOADS = {
+    "POST /api/knowledge-bases/{kb_id}/knowledge/upload",
+    "POST /api/knowledge-bases/{kb_id}/knowledge/import",
+}
 NAMES_AN_OBJECT = re.compile(r"(_id|_ids|slug|marker)$")
 
 
@@ -215,7 +231,7 @@ async def test_children_under_the_wrong_parent_do_not_exist(estate, other, new_e
     wrong = []
 
     for parent, children in (
-        ("kb_id", {"document_id", "chunk_id", "job_id"}),
+        ("kb_id", {"document_id", "chunk_id", "job_id", "entry_id"}),
         ("conversation_id", {"message_id"}),
     ):
         ids = ids_of(estate) | {parent: getattr(mine, parent)}

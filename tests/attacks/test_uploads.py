@@ -34,7 +34,11 @@ def one_file(content: bytes, *, name: str = "a.txt", end: bool = True) -> bytes:
 
 
 def files_below(folder):
-    return {path for path in folder.rglob("*") if path.is_file() and path.name != "secret.key"}
+    return {
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path.name not in {"secret.key", "encryption.keys"}
+    }
 
 
 class Body:

@@ -1,15 +1,27 @@
 """What every embedder promises (`rag_app/rag/embedders/contract.py`), asked of each one that is found."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from pydantic import SecretStr
 
 from rag_app import registry
 from rag_app.rag import embedders
 from rag_app.rag.embedders import hub_onnx
+from rag_app.rag.llms.contract import LLMSettings
+from rag_app.rag.model_table import model_table
 from tests import tiny_sentence_model
+from tests.fake_llms import EMBEDDING_FORMATS, FakeLLMServer
+from tests.fakes import WordEmbedder
 
 NAMES = registry.names(embedders)
-BUILT_IN = [name for name in NAMES if name != hub_onnx.NAME]
+HOSTED = [
+    model for model in model_table().models if model.kind == "embedding"
+]  # each is asked what its provider's file promises
+HOSTED_FILES = {model.provider for model in HOSTED}
+BUILT_IN = [name for name in NAMES if name not in {hub_onnx.NAME, *HOSTED_FILES}]
 TEXTS = ["Leave is 25 days a year.", "", "Der Urlaub beträgt 25 Tage.", "leave " * 1_000]
 
 
@@ -24,11 +36,48 @@ def hub():
         yield server
 
 
-@pytest.fixture(params=NAMES)
-def embedder(request, models_dir, hub):
-    if request.param == hub_onnx.NAME:
-        return hub_onnx.build(tiny_sentence_model.model(hub.url), models_dir=models_dir, threads=2)
-    return registry.load(embedders, request.param).build(models_dir=models_dir, threads=2)
+@pytest.fixture(params=[*BUILT_IN, hub_onnx.NAME, *(model.name for model in HOSTED)])
+async def embedder(request, models_dir, hub):
+    if ":" in request.param:
+        model = next(model for model in HOSTED if model.name == request.param)
+        async with FakeLLMServer() as server:
+            hosted = build_hosted(model, server.base_url(model.provider))
+            yield hosted
+            await hosted.close()
+    elif request.param == hub_onnx.NAME:
+        yield hub_onnx.build(tiny_sentence_model.model(hub.url), models_dir=models_dir, threads=2)
+    else:
+        yield registry.load(embedders, request.param).build(models_dir=models_dir, threads=2)
+
+
+def build_hosted(model, base_url):
+    settings = LLMSettings(provider=model.provider, api_key=SecretStr("unused"), base_url=base_url)
+    offsets = WordEmbedder().token_offsets
+    return registry.load(embedders, model.provider).build(settings, model=model, offsets=offsets)
+
+
+def test_every_file_has_a_model_or_is_one():
+    assert {*BUILT_IN, hub_onnx.NAME, *HOSTED_FILES} == set(NAMES)
+    assert EMBEDDING_FORMATS.keys() == HOSTED_FILES
+
+
+def test_knowing_the_embedders_loads_no_sdk():
+    modules = ", ".join(f"{embedders.__name__}.{name}" for name in NAMES)
+    check = f"import sys, {modules}; print(*{{'openai', 'google.genai', 'onnxruntime'}} & sys.modules.keys())"
+
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("model", HOSTED, ids=lambda model: model.name)
+async def test_a_hosted_embedder_carries_what_the_table_says(model):
+    async with FakeLLMServer() as server:
+        hosted = build_hosted(model, server.base_url(model.provider))
+        made = (hosted.name, hosted.dimensions, hosted.max_tokens)
+        await hosted.close()
+
+    assert made == (model.name, model.dimensions, model.context_tokens)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from rag_app.domain.conversations import Delta
 from rag_app.services.askers import Asker
 from rag_app.settings import Settings
-from tests.fake_llms import FakeLLMServer
+from tests.fake_llms import FORMATS, FakeLLMServer
 
 ANSWER = "Employees have 25 days of leave a year [1]. Ask your manager before you book anything at all."
 
@@ -22,22 +22,37 @@ async def provider():
 
 
 @pytest.fixture
-def config(database, tmp_path, provider):
+def answering() -> str:
+    """Who answers; a test goes through all three by overriding it."""
+    return "openai"
+
+
+@pytest.fixture
+def patience_s(request) -> float:
+    """How long silence is borne: briefly where a test is about it, else longer than any machine needs."""
+    params = getattr(getattr(request.node, "callspec", None), "params", {})
+    return 0.5 if str(params.get("fault")).startswith(("stall", "slow")) else 30
+
+
+@pytest.fixture
+def config(database, tmp_path, provider, patience_s):
+    keys = {f"{name}_api_key": SecretStr("sk-test") for name in FORMATS}
+    urls = {f"{name}_base_url": provider.base_url(name) for name in FORMATS}
     return Settings(
         database_url=database,
         rag_data_dir=tmp_path,
-        openai_api_key=SecretStr("sk-test"),
-        openai_base_url=provider.base_url("openai"),
-        rag_llm_first_token_timeout_s=0.5,
-        rag_llm_idle_timeout_s=0.5,
+        **keys,
+        **urls,
+        rag_llm_first_token_timeout_s=patience_s,
+        rag_llm_idle_timeout_s=patience_s,
         _env_file=None,  # type: ignore[call-arg]
     )
 
 
 @pytest.fixture
-async def conversation(owner, run_jobs):
+async def conversation(owner, run_jobs, answering):
     """A conversation with a knowledge base that has something to say."""
-    kb = await owner.create_kb(llm_provider="openai")
+    kb = await owner.create_kb(llm_provider=answering)
     await owner.upload(kb["id"], ("leave.md", b"Employees have 25 days of leave a year."))
     await run_jobs()
     return await owner.converse(kb["id"])
@@ -61,6 +76,7 @@ def ask(owner, conversation):
     return post
 
 
+@pytest.mark.parametrize("answering", FORMATS)
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
@@ -84,6 +100,7 @@ async def test_an_answer_that_breaks_off_is_kept_as_interrupted(ask, messages, f
     assert ANSWER.startswith(answer["content"].rstrip())
 
 
+@pytest.mark.parametrize("answering", FORMATS)
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
@@ -118,6 +135,7 @@ async def test_a_broken_answer_can_be_asked_for_again(owner, ask, messages, conv
     assert [message["status"] for message in await messages()] == ["complete", "complete"]
 
 
+@pytest.mark.parametrize("patience_s", [3])
 async def test_usage_is_counted_once_a_call_also_of_those_that_failed(ask, database):
     await ask("How much leave?")
     await ask("How much leave? [[fault:cut]]")
@@ -126,7 +144,7 @@ async def test_usage_is_counted_once_a_call_also_of_those_that_failed(ask, datab
     with psycopg.connect(database) as connection:
         found = connection.execute("""
             SELECT outcome, is_estimated, total_tokens > 0 FROM llm_usage ORDER BY id""").fetchall()
-    assert found == [("complete", False, True), ("interrupted", True, True), ("failed", False, False)]
+    assert found == [("complete", False, True), ("interrupted", True, True), ("slow", False, False)]
 
 
 async def test_a_stream_says_why_it_ends(owner, conversation):
@@ -149,6 +167,7 @@ async def test_a_stream_says_why_it_ends(owner, conversation):
     assert data["message"]["status"] == "interrupted"
 
 
+@pytest.mark.parametrize("answering", FORMATS)
 async def test_an_answer_that_is_stopped_ends_the_providers_request(
     services, owner, conversation, provider, messages
 ):
@@ -162,11 +181,34 @@ async def test_an_answer_that_is_stopped_ends_the_providers_request(
             break
     await events.aclose()
 
-    async with asyncio.timeout(2):
-        await provider.wait_for_disconnects()
+    await provider.wait_for_disconnects()
     _, answer = await messages()
     assert answer["status"] == "interrupted"
     assert ANSWER.startswith(answer["content"].rstrip())
+
+
+@pytest.mark.parametrize("answering", FORMATS)
+@pytest.mark.parametrize("fault", ["stall", "stall at=start"])
+@pytest.mark.parametrize("patience_s", [60])
+async def test_a_request_that_is_given_up_ends_the_providers_request(
+    services, owner, conversation, provider, fault, database
+):
+    """What a server does with a request whose caller has left: it cancels the task that answers it."""
+    asking = asyncio.create_task(
+        owner.http.post(
+            f"/api/chat/conversations/{conversation}/messages",
+            json={"content": f"How much leave? [[fault:{fault}]]"},
+        )
+    )
+    await provider.wait_for_requests()
+
+    asking.cancel()
+
+    await provider.wait_for_disconnects()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT outcome FROM llm_usage").fetchall() == [("cancelled",)]
 
 
 async def test_asking_again_where_it_is_not_allowed_takes_nothing_away(

@@ -1,12 +1,15 @@
 """A knowledge base gets another embedding model: the old one serves until the new one is complete."""
 
 import asyncio
+from dataclasses import replace
 
 import psycopg
 import pytest
 
 from rag_app.db.queries import access, vector_index
 from rag_app.domain.embedding_models import StoredModel
+from rag_app.domain.knowledge_bases import KbScope
+from rag_app.errors import TransientError
 from rag_app.services import embedding_switches
 from tests.invariants import violations
 
@@ -134,3 +137,37 @@ async def test_a_lost_job_is_queued_again(owner, kb, run_jobs, services, databas
 async def scope_of(services, kb):
     async with services.retrieval.sessions() as session:
         return await access.for_job(session, kb_id=kb["id"])
+
+
+async def test_a_search_that_began_before_the_switch_ended_finds_as_much(owner, kb, run_jobs, services):
+    before = await services.knowledge_bases.get(kb["id"], owner_id=owner.user["id"])
+    await owner.http.put(url(kb), json={"model": "local_minilm"})
+    await run_jobs()
+
+    assert await ranks_by_meaning(services, before) == [1, 2, 3, 4, 5]
+
+
+async def test_a_search_that_began_before_the_first_indexing_finds_as_much(owner, kb, services, monkeypatch):
+    monkeypatch.setattr(vector_index, "INDEX_FROM", 3)
+    monkeypatch.setattr(vector_index, "WAITING", 1)
+    before = await services.knowledge_bases.get(kb["id"], owner_id=owner.user["id"])
+    await services.indexes.tend()
+
+    assert not before.has_indexed_vectors
+    assert await ranks_by_meaning(services, before) == [1, 2, 3, 4, 5]
+
+
+async def test_a_knowledge_base_that_never_stays_as_it_is_asks_for_patience(owner, kb, services):
+    class Restless:
+        async def find(self, *_, **__):
+            return None
+
+    restless = replace(services.retrieval, finder=Restless())
+    with pytest.raises(TransientError, match="being changed"):
+        await restless.search(kb["id"], "harbour boats", owner_id=owner.user["id"])
+
+
+async def ranks_by_meaning(services, kb):
+    scope = KbScope(kb.id, kb.owner_id)
+    found = await services.retrieval.retrieve(scope, kb, "harbour boats", limit=20)
+    return sorted(passage.scores.rank_by_meaning or 0 for passage in found.passages)

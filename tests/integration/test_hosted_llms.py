@@ -18,11 +18,19 @@ from rag_app.rag import llms
 from rag_app.rag.llms import _streams
 from rag_app.rag.llms._failures import seconds
 from rag_app.rag.llms.contract import LLMSettings
-from tests.fake_llms import DEFAULT_ANSWER, FORMATS, PROMPT_TOKENS, THOUGHT_TOKENS, FakeLLMServer
+from tests.fake_llms import (
+    CACHED_TOKENS,
+    DEFAULT_ANSWER,
+    FAULTS,
+    FORMATS,
+    PROMPT_TOKENS,
+    THOUGHT_TOKENS,
+    FakeLLMServer,
+)
 
 KEY = "sk-very-secret-0123456789"
 N_WORDS = len(DEFAULT_ANSWER.split())
-USAGE = Usage(PROMPT_TOKENS, N_WORDS + THOUGHT_TOKENS)
+USAGE = Usage(PROMPT_TOKENS, N_WORDS + THOUGHT_TOKENS, cached_tokens=CACHED_TOKENS)
 
 PROMPT = Prompt("Answer from the passages.", "How much leave?", (), "How much leave?", ())
 
@@ -160,6 +168,24 @@ async def test_what_the_environment_says_of_a_provider_is_ignored(provider, serv
 
 # ---- faults
 
+KINDS = {
+    "rate_limit_429": "rate_limit",
+    "overloaded": "overloaded",
+    "server_error": "overloaded",
+    "bad_gateway": "overloaded",
+    "hang_up": "unreachable",
+    "cut at=start": "unreachable",
+    "error_event at=start": "overloaded",
+    "garbage at=start": "unreadable",
+    "no_done at=start": "interrupted",
+    "bad_key": "key",
+    "not_allowed": "not_allowed",
+    "quota": "quota",
+    "context_too_long": "too_long",
+    "unknown_model": "unknown_model",
+    "refused": "refused",
+}
+
 
 @pytest.mark.parametrize("where", ["", "at=start"])
 async def test_a_filtered_answer_is_complete_and_says_so(llm, provider, where):
@@ -206,7 +232,13 @@ async def test_no_first_word_in_time_is_given_up_without_a_second_try(provider, 
     await llm.close()
 
 
-@pytest.mark.parametrize("fault", ["rate_limit_429", "overloaded", "cut at=start", "error_event at=start"])
+PASSING = (
+    "rate_limit_429", "overloaded", "server_error", "bad_gateway", "hang_up", "cut at=start",
+    "error_event at=start",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", PASSING)
 async def test_a_passing_trouble_before_the_first_word_is_tried_once_more(llm, provider, server, fault):
     events = await ask(llm, provider, f"[[fault:{fault} times=1]]")
 
@@ -214,12 +246,29 @@ async def test_a_passing_trouble_before_the_first_word_is_tried_once_more(llm, p
     assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("fault", ["rate_limit_429", "overloaded", "cut at=start", "error_event at=start"])
+@pytest.mark.parametrize("fault", PASSING)
 async def test_a_lasting_trouble_is_reported_after_the_second_try(llm, provider, server, fault):
     _, error = await ask_until_it_breaks(llm, provider, f"[[fault:{fault}]]")
 
     assert type(error) is TransientError
     assert len(server.requests) == 2
+
+
+async def test_tries_and_waits_together_stay_bounded(llm, provider, server, monkeypatch):
+    """A first try that took its time leaves less for the second; one that took it all leaves none."""
+    now = iter([0, 0, 20, 20, 21])
+
+    monkeypatch.setattr(_streams, "_now", lambda: next(now))
+    monkeypatch.setattr(_streams, "_sleep", asyncio.sleep)
+    await ask_until_it_breaks(llm, provider, "[[fault:overloaded]]")
+
+    assert len(server.requests) == 2  # 5 s for a word and 20 s to wait: both tries began within 25 s
+
+    server.requests.clear()
+    now = iter([0, 0, 25.1])
+    await ask_until_it_breaks(llm, provider, "[[fault:overloaded]]")
+
+    assert len(server.requests) == 1
 
 
 async def test_the_time_to_wait_is_honoured(llm, provider, server, monkeypatch):
@@ -274,6 +323,8 @@ async def test_garbage_or_nothing_before_the_first_word_is_never_an_answer(llm, 
         pytest.param("quota", "no credit left", id="no credit"),
         pytest.param("context_too_long", "too long for this model", id="prompt too long"),
         pytest.param("unknown_model", "does not offer this model", id="unknown model"),
+        pytest.param("not_allowed", "does not let this API key use this model", id="not allowed"),
+        pytest.param("refused", "did not accept the request", id="anything else"),
     ],
 )
 async def test_what_trying_again_cannot_help_is_said_once(llm, provider, server, fault, sentence):
@@ -284,7 +335,7 @@ async def test_what_trying_again_cannot_help_is_said_once(llm, provider, server,
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("fault", ["bad_key", "quota", "context_too_long", "overloaded", "garbage", "cut"])
+@pytest.mark.parametrize("fault", [*KINDS, "garbage", "cut"])
 async def test_errors_tell_nothing_of_key_address_or_the_providers_words(
     llm, provider, server, fault, capsys
 ):
@@ -297,10 +348,25 @@ async def test_errors_tell_nothing_of_key_address_or_the_providers_words(
         str(server.port),
         "Traceback",
         "Bad Gateway",
+        "unsupported",
         "1000001",
         "current quota",
     ):
         assert secret not in told
+
+
+@pytest.mark.parametrize("fault", KINDS)
+async def test_a_failure_says_what_kind_it_is(llm, provider, fault):
+    """The kind is counted, opens the breaker and decides whether another model may help."""
+    _, error = await ask_until_it_breaks(llm, provider, f"[[fault:{fault}]]")
+
+    assert error.kind == KINDS[fault]
+
+
+def test_every_fault_is_put_through_every_sdk():
+    tried = {fault.split()[0] for fault in KINDS} | {"slow_start", "stall", "filtered", "no_usage"}
+
+    assert tried == set(FAULTS)
 
 
 async def test_a_server_that_is_not_there_cannot_be_reached(provider):
@@ -385,13 +451,10 @@ async def test_a_compatible_server_is_asked_in_words_it_knows(server, key):
     assert not {"max_completion_tokens", "reasoning_effort"} & body.keys()
 
 
-async def test_a_compatible_server_that_counts_no_tokens_gets_an_estimate(server):
-    llm = build("openai", server.base_url("openai"))
+async def test_a_server_that_counts_no_tokens_gets_an_estimate(llm, provider):
+    events = await ask(llm, provider, "[[fault:no_usage]]")
 
-    events = await ask(llm, "openai", "[[fault:no_usage]]")
-
-    await llm.close()
     n_bytes_sent = len("Answer from the passages." + "[[fault:no_usage]]")
     n_bytes_received = len(DEFAULT_ANSWER)
     estimate = Usage(ceil(n_bytes_sent / 3), ceil(n_bytes_received / 3), estimated=True)
-    assert events[-1] == Completed(estimate, "stop", default_model("openai"))
+    assert events[-1] == Completed(estimate, "stop", default_model(provider))

@@ -390,6 +390,23 @@ async def test_link_to_a_chunk_opens_it(owner, open_tab, read_document, paramete
     assert [chunk.id for chunk in state.chunks if chunk.is_wanted] == [chunk_id]
 
 
+async def test_link_from_a_citation_marks_what_was_quoted(owner, open_tab, read_document):
+    kb_id, document_id = read_document
+    tab = open_tab(owner)
+    state = await document_tab(tab, document_id, kb_id=kb_id)
+    await happens(DocumentState.open_tab.fn(state, "chunks"))
+    chunk = next(each for each in state.chunks if "Twenty-five days" in each.content)
+    begin = chunk.content.index("Twenty-five")
+
+    async def marked(quoted: str) -> list[str]:
+        query = f"&chunk={chunk.id}&quoted={quoted}"
+        shown = await document_tab(tab, document_id, kb_id=kb_id, query=query)
+        return [block.quote for each in shown.chunks for block in each.blocks if block.quote]
+
+    assert await marked(f"{begin}-{begin + 16}") == ["Twenty-five days"]
+    assert await marked("5-2") == await marked("x") == await marked("9" * 40) == []
+
+
 @pytest.mark.parametrize("chunk", ["0", "x", "99999999", "9" * 40])
 async def test_link_to_a_chunk_that_is_gone_opens_the_text(owner, open_tab, read_document, chunk):
     kb_id, document_id = read_document

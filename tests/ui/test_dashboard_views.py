@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from rag_app.domain.knowledge_bases import BatchProgress, Document, Job, KnowledgeBase, PagePart
+from rag_app.domain.models import Model, Price
+from rag_app.domain.sizes import size
 from rag_app.services.knowledge_bases import Provider
 from rag_app.ui import wording
 from rag_app.ui.dashboard.create_kb.view import model_options, provider_options
-from rag_app.ui.dashboard.document.view import Block, blocks, text_parts
+from rag_app.ui.dashboard.document.view import Block, blocks, text_parts, with_quote
 from rag_app.ui.dashboard.knowledge_base.page import knowledge_base_page
 from rag_app.ui.dashboard.knowledge_base.view import Batch, batch, finished, row, summary
 from rag_app.ui.dashboard.my_knowledge_bases.page import my_knowledge_bases_page
@@ -18,8 +21,13 @@ from rag_app.ui.dashboard.settings.view import device
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
-LOCAL = Provider("local", "Built-in", (("extractive-1", "Quotes"),), is_available=True, is_local=True)
-OPENAI = Provider("openai", "OpenAI", (("gpt", "GPT"),), is_available=False, is_local=False)
+FREE, CHEAP = (Price(Decimal(0)),), (Price(Decimal("0.1"), Decimal("0.5")),)
+QUOTES, GPT = (
+    Model("local", "extractive-1", "Quotes", prices=FREE),
+    Model("openai", "gpt", "GPT", prices=CHEAP),
+)
+LOCAL = Provider("local", "Built-in", (QUOTES,), is_available=True, is_local=True)
+OPENAI = Provider("openai", "OpenAI", (GPT,), is_available=False, is_local=False)
 
 KB = KnowledgeBase(
     id=7, owner_id=1, name="Handbook", description="", llm_provider="local", llm_model="extractive-1",
@@ -115,7 +123,7 @@ def test_end_of_a_batch_is_said_once():
         pytest.param({"n_documents": 1, "n_ready": 1, "is_public": True}, [], id="all is well"),
         pytest.param(
             {"n_documents": 1, "n_ready": 1, "is_public": True, "llm_provider": "openai"},
-            ["See providers"],
+            ["Add a key"],
             id="its provider has no key",
         ),
         pytest.param({"is_active": False, "n_failed": 3}, [], id="archived"),
@@ -142,7 +150,10 @@ def test_card_counts_in_words():
 
 
 def test_model_that_is_used_stays_possible():
-    assert model_options([OPENAI], "openai", chosen="gpt-next") == [("gpt", "GPT"), ("gpt-next", "gpt-next")]
+    assert model_options([OPENAI], "openai", chosen="gpt-next") == [
+        ("gpt", "GPT — $0.10 in, $0.50 out"),
+        ("gpt-next", "gpt-next — price unknown"),
+    ]
     assert [option.is_disabled for option in provider_options([LOCAL, OPENAI], chosen="openai")] == [
         False,
         False,
@@ -157,6 +168,17 @@ def test_text_is_laid_out_by_its_marks():
         Block("heading", "Travel"),
     ]
     assert blocks("  \n ") == []
+
+
+def test_a_quote_is_marked_in_every_block_it_touches():
+    shown = with_quote(blocks("# Leave\nOne **day**. Two.\n| a | b |\nThree."), "Two.\n| a | b |\nThr")
+
+    assert [(block.before, block.quote, block.after) for block in shown] == [
+        ("", "", ""),
+        ("One day. ", "Two.", ""),
+        ("", "| a | b |", ""),
+        ("", "Thr", "ee."),
+    ]
 
 
 def test_long_page_says_where_it_goes_on():
@@ -188,7 +210,7 @@ def test_device_in_two_words(user_agent, is_program, expected):
     ],
 )  # fmt: skip
 def test_size(n_bytes, expected):
-    assert wording.size(int(n_bytes)) == expected
+    assert size(int(n_bytes)) == expected
 
 
 @pytest.mark.parametrize(

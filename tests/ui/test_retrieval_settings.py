@@ -1,6 +1,9 @@
 """The knobs of a knowledge base: a draft until it is saved, in words, and to be taken back."""
 
+import json
+
 import pytest
+import sqlalchemy as sa
 
 from rag_app.domain.knobs import KNOBS
 from rag_app.domain.rag_config import PRESETS, RagConfig
@@ -43,6 +46,15 @@ async def do(state, name, *args):
 
 async def stored(services, owner, kb):
     return await services.knowledge_bases.rag_config(kb["id"], owner_id=owner.user["id"])
+
+
+async def store_reranker(services, kb, name):
+    """Put it into the database past the service, as it is when a setting was taken away later."""
+    async with services.engine.begin() as connection:
+        await connection.execute(
+            sa.text("UPDATE knowledge_bases SET rag_config = CAST(:stored AS jsonb) WHERE id = :id"),
+            {"id": kb["id"], "stored": json.dumps({"reranker": name})},
+        )
 
 
 # ---- words
@@ -168,6 +180,13 @@ async def test_number_that_is_told_late_does_not_silence_what_was_saved(state):
     assert state.can_undo
 
 
+async def test_number_that_is_told_late_does_not_silence_why_it_was_refused(state):
+    await do(state, "save", {"candidates": "7"})
+    await do(state, "change", "candidates", "7")
+
+    assert (state.has_problems, state.knobs["candidates"].error != "") == (True, True)
+
+
 async def test_undo_is_offered_again_after_changes_are_discarded(state):
     await do(state, "choose", "fast")
     await do(state, "save", {})
@@ -204,6 +223,36 @@ async def test_value_that_does_not_fit_says_so_at_its_control(state, services, o
     assert (state.knobs["candidates"].text, state.is_changed, state.has_problems) == ("7", True, True)
     assert state.is_saving is False
     assert await stored(services, owner, kb) == RagConfig()
+
+
+async def test_only_rerankers_that_are_set_up_are_offered(state):
+    assert state.rerankers == [("local_late", "Built in")]
+    assert state.knobs["reranker"].warning == ""
+
+    await do(state, "change", "reranker", "http_rerank")  # as a page of yesterday may
+    await do(state, "save", {})
+
+    assert "RAG_RERANK_URL" in state.knobs["reranker"].error
+
+
+async def test_reranker_that_is_set_up_no_more_stays_until_another_is_chosen(state, services, owner, kb):
+    await store_reranker(services, kb, "http_rerank")
+    await do(state, "load")
+    assert state.rerankers == [
+        ("local_late", "Built in"),
+        ("http_rerank", "Rerank service (not set up here)"),
+    ]
+    assert "RAG_RERANK_URL" in state.knobs["reranker"].warning
+
+    await do(state, "change", "candidates", 50)
+    await do(state, "save", {})
+    assert await stored(services, owner, kb) == RagConfig(reranker="http_rerank", candidates=50)
+
+    await do(state, "change", "reranker", "local_late")
+    assert state.knobs["reranker"].warning == ""
+    await do(state, "save", {})
+    assert (await stored(services, owner, kb)).reranker == "local_late"
+    assert len(state.rerankers) == 1
 
 
 async def test_preset_fills_the_draft_and_own_values_come_back(state):

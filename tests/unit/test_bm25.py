@@ -101,6 +101,18 @@ def test_equal_scores_stand_in_order_of_ordinal():
     assert rank(terms_of(same, "boats"), corpus_of(same), limit=5).ordinals.tolist() == [0, 1, 2, 3, 4]
 
 
+def test_the_few_best_of_many_are_those_of_all():
+    words = np.array("boats harbour crane mast sail rope tar".split())
+    drawn = np.random.default_rng(1).zipf(1.5, (3000, 12)) % words.size
+    chunks = {ordinal: " ".join(words[row]) for ordinal, row in enumerate(drawn)}
+    terms = terms_of(chunks, "boats", "mast", "tar")
+
+    few, all_of_them = (rank(terms, corpus_of(chunks), limit=limit) for limit in (20, 3000))
+
+    assert few.ordinals.tolist() == all_of_them.ordinals[:20].tolist()
+    assert (few.parts == all_of_them.parts[:, :20]).all()
+
+
 def test_postings_of_segments_merged_out_of_turn_are_explained_all_the_same():
     [term] = terms_of(CHUNKS, "boats")
     mixed = Term("boats", np.concatenate([term.postings[1:], term.postings[:1]]))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag_app.rag.calibration import SCALES, Signals, calibrated, coverages
+from rag_app.rag.stems import stems, stems_among
 
 values = st.floats(-10, 10)
 signals = st.lists(
@@ -78,6 +79,13 @@ def test_coverage_counts_rare_words_more():
 
     assert march == 1
     assert april < 0.5
+
+
+@given(st.text("abShou ldütür-_,.é北京“\n", max_size=60), st.text("abShould ütüré北京", max_size=30))
+def test_the_stems_looked_for_are_found_as_if_all_were_cut(text, question):
+    wanted = stems(question) | {"should", "fur", "ab"}
+
+    assert stems_among(wanted, text) == stems(text) & wanted
 
 
 def test_a_question_of_stop_words_covers_nothing():

@@ -137,6 +137,8 @@ def test_standardising_takes_scores_however_large():
         pytest.param(
             ["word " * 4 + " ".join(map(str, range(200))), " ".join(map(str, range(200)))], [0], id="nearly"
         ),
+        pytest.param(["Leave.", "“leave”"], [0], id="one word with other marks"),
+        pytest.param(["港口的船" * 9 + "、一、二、三", "港口的船" * 9 + "。一。二。三"], [0], id="no spaces"),
         pytest.param(["", "…", ""], [0, 1, 2], id="texts without words are not compared"),
     ],
 )

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from rag_app.domain.answers import PriorTurn
-from rag_app.rag.prompts import DEFAULT_SYSTEM_PROMPT, MAX_HISTORY_CHARACTERS, build_prompt
+from rag_app.rag.prompts import MAX_HISTORY_CHARACTERS, ROLE, build_prompt, rules
 from tests.unit.test_citations import passage
 
 
@@ -23,7 +23,7 @@ def test_passages_are_numbered_in_their_order():
     prompt = prompt_for([passage(1, "First."), passage(2, "Second.")])
 
     assert prompt.user.index('number="1"') < prompt.user.index("First.") < prompt.user.index('number="2"')
-    assert prompt.system == DEFAULT_SYSTEM_PROMPT
+    assert prompt.system == f"{ROLE}\n\n{rules()}"
 
 
 def test_a_passage_cannot_close_its_fence():

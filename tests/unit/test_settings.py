@@ -22,6 +22,7 @@ def test_everything_has_a_working_default():
         ("RAG_SECRET_KEY", "short", "at least 32 bytes"),
         ("RAG_BASE_URL", "rag.example.org", "must look like https://"),
         ("RAG_ENV", "prod", "RAG_ENV"),
+        ("RAG_ALLOWED_PRIVATE_HOSTS", "10.0.0.0/99", "no network such as 10.0.0.0/8"),
         ("DATABASE_URL", "mysql://x", "must look like postgresql://"),
     ],
 )

@@ -7,7 +7,14 @@ import pytest
 from rag_app.rag.neighbourhood import around, without_overlap
 from rag_app.rag.questions import parts, read_lines
 from rag_app.rag.spelling import allowed_distance, distance, nearest_words
-from rag_app.rag.words import AskedWords, has_phrases, is_identifier, quoted_phrases, text_for_words
+from rag_app.rag.words import (
+    WrittenWords,
+    has_phrases,
+    is_identifier,
+    quoted_phrases,
+    text_for_words,
+    words_of_question,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,6 +23,8 @@ from rag_app.rag.words import AskedWords, has_phrases, is_identifier, quoted_phr
         ("see ERR-4012.", "see ERR4012 ERR 4012 ."),
         ("ABC_12-X/9", "ABC12X ABC 12 X 9"),
         ("Code:ERR-4012,#X-77", "Code: ERR4012 ERR 4012 ,# X77 X 77"),
+        ("ERR 4012 and X\u00a077012b", "ERR4012 ERR 4012 and X77012b X 77012b"),
+        ("err 4012, IN 2019, EUR 1,000, ERR 12", "err 4012, IN 2019, EUR 1000, ERR 12"),
         ("1,000 and 1'000'000", "1000 and 1000000"),
         ("10.5 and v2.3.1", "10.5 and v2.3.1"),
         ("input/output", "input output"),
@@ -32,6 +41,16 @@ def test_text_is_made_fit_to_be_cut_into_words(text, words):
 @pytest.mark.parametrize("spelling", ["ERR-4012", "err4012", "ERR_4012", "Err.4012"])
 def test_an_identifier_is_one_word_however_it_is_written(spelling):
     assert "err4012" in text_for_words(spelling).lower().split()
+
+
+@pytest.mark.parametrize("spelling", ["ERR 4012", "err 4012", "Err\u00a04012", "ERR-4012", "err4012"])
+def test_a_question_may_write_a_code_apart(spelling):
+    assert "err4012" in words_of_question(f"What is {spelling} for?").lower().split()
+
+
+@pytest.mark.parametrize("text", ["in 2019", "June 2019", "the 400 boats", "chapter 3", "of 1,000.50"])
+def test_ordinary_words_before_a_number_are_no_code(text):
+    assert not any(map(is_identifier, words_of_question(f"What happened {text}?").split()))
 
 
 def test_only_codes_are_identifiers():
@@ -51,9 +70,19 @@ def test_quoted_words_are_phrases():
 
 
 def test_a_stem_is_told_by_the_word_it_was_made_of():
-    assert AskedWords("Who manages the harbours?").behind("manag") == "manages"
-    assert AskedWords("Where is the café?").behind("cafe") == "café"
-    assert AskedWords("Where is the café?").behind("xyz") == "xyz"
+    assert WrittenWords("Who manages the harbours?").behind("manag") == "manages"
+    assert WrittenWords("Where is the café?").behind("cafe") == "café"
+    assert WrittenWords("Where is the café?").behind("xyz") == "xyz"
+
+
+@pytest.mark.parametrize(
+    ("stem", "word"),
+    [("unus", "unused"), ("employe", "employee"), ("polici", "policy"), ("berth", "berth"), ("cafe", "Café")],
+)
+def test_the_shortest_word_that_begins_with_a_stem_stands_for_it(stem, word):
+    text = "Unusually many employees; each employee has unused days. Café policy, no policies."
+
+    assert WrittenWords(text).beginning_with(stem) == word
 
 
 @pytest.mark.parametrize(
@@ -104,7 +133,9 @@ def test_neighbours_are_joined_without_what_they_share():
     assert without_overlap("abc", "xyz") == ("abc", "xyz")
 
 
-@pytest.mark.parametrize("piece", ["a.", "1..", "a-", "x_", "1,000,", "' ", "/a", "ab12-"])
+@pytest.mark.parametrize(
+    "piece", ["a.", "1..", "a-", "x_", "1,000,", "' ", "/a", "ab12-", "ERR 4012 ", "A 123"]
+)
 def test_hostile_runs_are_read_in_one_go(piece):
     """Each length takes about as long per character as any other: ten times the text, not a hundred times."""
     short, long = piece * 2_000, piece * 20_000

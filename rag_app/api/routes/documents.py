@@ -27,7 +27,7 @@ from rag_app.api.schemas import (
 )
 from rag_app.api.uploads import incoming_files
 from rag_app.bootstrap import services
-from rag_app.errors import InvalidInput, TooLarge
+from rag_app.errors import InvalidInput, PlanFull, TooLarge
 
 router = APIRouter(prefix="/api/knowledge-bases/{kb_id}", tags=["documents"], route_class=IdempotentRoute)
 
@@ -62,20 +62,20 @@ async def upload(kb_id: KbId, request: Request, sign_in: SignedIn) -> UploadOut:
     await documents.check_upload(kb_id, owner_id=sign_in.user.id)
     taken: list[JobOut] = []
     refused: list[RefusedFile] = []
-    too_large: TooLarge | None = None
+    not_taken: TooLarge | PlanFull | None = None
     max_files = services().settings.rag_max_files_per_upload
     async for file in incoming_files(request, max_files=max_files, max_total_bytes=MAX_TOTAL_BYTES):
         try:
             added = await documents.add(
                 _blocks(file.blocks), file_name=file.name, kb_id=kb_id, owner_id=sign_in.user.id
             )
-        except TooLarge as error:
-            too_large = error
+        except (TooLarge, PlanFull) as error:
+            not_taken = error
             refused.append(RefusedFile(file_name=file.name, reason=str(error)))
             continue
         taken.append(JobOut.of(added.job, is_duplicate=not added.is_new))
-    if too_large is not None and not taken:
-        raise too_large
+    if not_taken is not None and not taken:
+        raise not_taken
     if not taken:
         raise InvalidInput("There is no file in this upload. Send it in the field “files”.")
     return UploadOut(items=taken, jobs=taken, refused=refused)

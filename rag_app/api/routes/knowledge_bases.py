@@ -58,9 +58,9 @@ async def providers(sign_in: SignedIn) -> list[dict[str, Any]]:
             "name": provider.name,
             "label": provider.label,
             "is_available": provider.is_available,
-            "models": [{"id": model_id, "label": label} for model_id, label in provider.models],
+            "models": [{"id": model.id, "label": model.label} for model in provider.models],
         }
-        for provider in services().knowledge_bases.providers()
+        for provider in await services().knowledge_bases.providers(owner_id=sign_in.user.id)
     ]
 
 

@@ -33,7 +33,9 @@ async def count(session: AsyncSession) -> int:
     return (await run(session, sa.text("SELECT count(*) FROM users"))).scalar_one()
 
 
-async def insert(session: AsyncSession, *, email: str, name: str, password_hash: str | None) -> User:
+async def insert(
+    session: AsyncSession, *, email: str, name: str, password_hash: str | None, tier: str = "free"
+) -> User:
     """Add an account; the very first becomes super admin, also when many register at once.
 
     Raises:
@@ -49,7 +51,7 @@ async def insert(session: AsyncSession, *, email: str, name: str, password_hash:
         name=name,
         password_hash=password_hash,
         role="super_admin" if is_first else "kb_owner",
-        subscription_tier="enterprise" if is_first else "free",  # who runs the installation has no limits
+        subscription_tier="enterprise" if is_first else tier,  # who runs the installation has no limits
     )
     session.add(row)
     await session.flush()
@@ -103,8 +105,11 @@ async def sign_in(session: AsyncSession, *, sign_in_id: UUID) -> SignIn | None:
         session,
         sa.text("""
             SELECT s.id AS sign_in_id, s.expires_at, s.last_seen_at < now() - interval '5 minutes' AS stale,
-                   u.id, u.email, u.name, u.role, u.subscription_tier, u.is_active, u.created_at
+                   u.id, u.email, u.name, u.role, u.subscription_tier, u.is_active, u.created_at,
+                   CAST((t.limits || u.limit_overrides) ->> 'requests_per_minute' AS bigint)
+                     AS requests_per_minute
             FROM sign_ins s JOIN users u ON u.id = s.user_id
+            JOIN subscription_tiers t ON t.name = u.subscription_tier
             WHERE s.id = :id AND s.ended_at IS NULL AND s.expires_at > now() AND u.is_active
         """),
         params={"id": sign_in_id},
@@ -118,7 +123,7 @@ async def sign_in(session: AsyncSession, *, sign_in_id: UUID) -> SignIn | None:
             sa.text("UPDATE sign_ins SET last_seen_at = now() WHERE id = :id"),
             params={"id": sign_in_id},
         )
-    return SignIn(row.sign_in_id, _user(row), row.expires_at)
+    return SignIn(row.sign_in_id, _user(row), row.expires_at, row.requests_per_minute)
 
 
 async def by_refresh_hash(session: AsyncSession, *, refresh_hash: bytes) -> Any | None:

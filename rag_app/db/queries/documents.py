@@ -73,7 +73,14 @@ def _document(row: Any) -> Document:
 
 
 async def insert(
-    session: AsyncSession, scope: KbScope, *, name: str, size_bytes: int, sha256: str, media_type: str
+    session: AsyncSession,
+    scope: KbScope,
+    *,
+    name: str,
+    size_bytes: int,
+    sha256: str,
+    media_type: str,
+    source: str = "document",
 ) -> tuple[int, bool]:
     """Add a document, or find the one with the same bytes; returns its id and whether it is new."""
     params = {
@@ -82,13 +89,14 @@ async def insert(
         "size_bytes": size_bytes,
         "sha256": sha256,
         "media_type": media_type,
+        "source": source,
     }
     while True:  # again when the one that was in the way is deleted in between
         inserted = await run(
             session,
             sa.text("""
-                INSERT INTO documents (kb_id, name, size_bytes, sha256, media_type)
-                VALUES (:kb_id, :name, :size_bytes, :sha256, :media_type)
+                INSERT INTO documents (kb_id, name, size_bytes, sha256, media_type, source)
+                VALUES (:kb_id, :name, :size_bytes, :sha256, :media_type, :source)
                 ON CONFLICT (kb_id, sha256) DO NOTHING RETURNING id
             """),
             params=params,
@@ -130,8 +138,9 @@ async def page_of(
     status: str | None = None,
     name: str | None = None,
     tag: str | None = None,
+    source: str | None = "document",
 ) -> list[Document]:
-    """Documents, newest first, older than the id `before`.
+    """Documents of a kind, None for all kinds, newest first, older than the id `before`.
 
     `name` filters by part of the name, `tag` by one tag in any case.
     """
@@ -143,6 +152,7 @@ async def page_of(
             AND (CAST(:status AS text) IS NULL OR
                  CASE WHEN :status = 'working' THEN d.status IN ('received', 'parsing', 'embedding')
                       ELSE d.status::text = :status END)
+            AND (CAST(:source AS text) IS NULL OR d.source = :source)
             AND (CAST(:name AS text) IS NULL OR strpos(lower(d.name), lower(:name)) > 0)
             AND (CAST(:tag AS text) IS NULL OR
                  EXISTS (SELECT 1 FROM unnest(d.tags) AS tag WHERE lower(tag) = lower(:tag)))
@@ -154,10 +164,31 @@ async def page_of(
             "status": status,
             "name": name,
             "tag": tag,
+            "source": source,
             "limit": limit,
         },
     )
     return [_document(row) for row in found]
+
+
+async def replace_file(
+    session: AsyncSession, scope: KbScope, *, document_id: int, name: str, size_bytes: int, sha256: str
+) -> None:
+    """Put other bytes in the place of a document's; its chunks stay until these are read."""
+    await run(
+        session,
+        sa.text("""
+            UPDATE documents SET name = :name, size_bytes = :size_bytes, sha256 = :sha256
+            WHERE kb_id = :kb_id AND id = :document_id
+        """),
+        params={
+            "kb_id": scope.kb_id,
+            "document_id": document_id,
+            "name": name,
+            "size_bytes": size_bytes,
+            "sha256": sha256,
+        },
+    )
 
 
 async def set_tags(session: AsyncSession, scope: KbScope, *, document_id: int, tags: Sequence[str]) -> None:

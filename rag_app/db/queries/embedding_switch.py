@@ -19,6 +19,7 @@ class SwitchRow:
     n_done: int
     n_total: int
     problem: str
+    n_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,26 @@ async def get(session: AsyncSession, scope: KbScope) -> SwitchRow:
             SELECT m.id, m.name, next.id AS next_id, next.name AS next_name, kb.embedding_problem AS problem,
                    (SELECT count(*) FROM chunk_embeddings e
                     WHERE e.kb_id = kb.id AND e.model_id = kb.next_embedding_model_id) AS n_done,
-                   (SELECT coalesce(sum(d.n_chunks), 0) FROM documents d WHERE d.kb_id = kb.id) AS n_total
+                   d.n_total, d.n_tokens
             FROM knowledge_bases kb JOIN embedding_models m ON m.id = kb.embedding_model_id
             LEFT JOIN embedding_models next ON next.id = kb.next_embedding_model_id
+            CROSS JOIN LATERAL (
+              SELECT coalesce(sum(n_chunks), 0) AS n_total, coalesce(sum(n_tokens), 0) AS n_tokens
+              FROM documents WHERE kb_id = kb.id) d
             WHERE kb.id = :kb_id
         """),
         params={"kb_id": scope.kb_id},
     )
     row = found.one()
     next_model = StoredModel(row.next_id, row.next_name) if row.next_id is not None else None
-    return SwitchRow(StoredModel(row.id, row.name), next_model, row.n_done, int(row.n_total), row.problem)
+    return SwitchRow(
+        StoredModel(row.id, row.name),
+        next_model,
+        row.n_done,
+        int(row.n_total),
+        row.problem,
+        int(row.n_tokens),
+    )
 
 
 async def begin(session: AsyncSession, scope: KbScope, *, model_id: int | None, problem: str = "") -> None:

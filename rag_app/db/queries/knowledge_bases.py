@@ -19,9 +19,10 @@ SLUG_BYTES = 16  # 128 bit
 OWN_COLUMNS = {"semantic_search_threshold", "semantic_search_max_results"}  # the other knobs are JSON
 
 _COUNTED = """
-SELECT kb.*, m.name AS embedding_model, coalesce(s.has_indexed_vectors, false) AS has_indexed_vectors,
+SELECT kb.*, m.name AS embedding_model, m.dimensions AS embedding_dimensions, coalesce(s.has_indexed_vectors, false) AS has_indexed_vectors,
        coalesce(s.next_ordinal, 0) AS n_ordinals,
-       coalesce(d.n_documents, 0) AS n_documents, coalesce(d.n_ready, 0) AS n_ready,
+       coalesce(d.n_documents, 0) AS n_documents, coalesce(d.n_entries, 0) AS n_entries,
+       coalesce(d.n_ready, 0) AS n_ready,
        coalesce(d.n_failed, 0) AS n_failed, coalesce(d.n_working, 0) AS n_working,
        coalesce(d.n_chunks, 0) AS n_chunks,
        (SELECT count(*) FROM conversations c WHERE c.kb_id = kb.id AND c.end_user_id IS NOT NULL)
@@ -29,16 +30,18 @@ SELECT kb.*, m.name AS embedding_model, coalesce(s.has_indexed_vectors, false) A
 FROM knowledge_bases kb JOIN embedding_models m ON m.id = kb.embedding_model_id
 LEFT JOIN kb_search s ON s.kb_id = kb.id
 LEFT JOIN LATERAL (
-  SELECT count(*) AS n_documents, count(*) FILTER (WHERE status = 'ready') AS n_ready,
+  SELECT count(*) FILTER (WHERE source = 'document') AS n_documents,
+         count(*) FILTER (WHERE source = 'faq') AS n_entries,
+         count(*) FILTER (WHERE status = 'ready') AS n_ready,
          count(*) FILTER (WHERE status = 'failed') AS n_failed,
          count(*) FILTER (WHERE status IN ('received', 'parsing', 'embedding')) AS n_working,
          sum(n_chunks) AS n_chunks
   FROM documents WHERE kb_id = kb.id) d ON true
 """
 _UNCOUNTED = """
-SELECT kb.*, m.name AS embedding_model, coalesce(s.has_indexed_vectors, false) AS has_indexed_vectors,
+SELECT kb.*, m.name AS embedding_model, m.dimensions AS embedding_dimensions, coalesce(s.has_indexed_vectors, false) AS has_indexed_vectors,
        coalesce(s.next_ordinal, 0) AS n_ordinals,
-       0 AS n_documents, 0 AS n_ready, 0 AS n_failed, 0 AS n_working,
+       0 AS n_documents, 0 AS n_entries, 0 AS n_ready, 0 AS n_failed, 0 AS n_working,
        0 AS n_chunks, 0 AS n_conversations
 FROM knowledge_bases kb JOIN embedding_models m ON m.id = kb.embedding_model_id
 LEFT JOIN kb_search s ON s.kb_id = kb.id
@@ -61,9 +64,11 @@ def _knowledge_base(row: Any) -> KnowledgeBase:
         is_active=row.is_active,
         embedding_model=row.embedding_model,
         embedding_model_id=row.embedding_model_id,
+        embedding_dimensions=row.embedding_dimensions,
         created_at=row.created_at,
         updated_at=row.updated_at,
         n_documents=row.n_documents,
+        n_entries=row.n_entries,
         n_ready=row.n_ready,
         n_failed=row.n_failed,
         n_working=row.n_working,

@@ -9,7 +9,8 @@ Every statement is limited to one knowledge base twice: by its own condition, an
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from functools import lru_cache
+from typing import Any, LiteralString, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -48,18 +49,19 @@ class Asked:
     """What the database knows of a question.
 
     `ordinals` and `similarities` are the nearest chunks, best first; `phrase` holds the terms of the
-    quoted phrases, one group for each language.
+    quoted phrases, one group for each language. `is_current` is False where the knowledge base has other
+    vectors by now, or some of them in the index: then the nearest are not all that there are.
     """
 
     ordinals: NDArray[np.int64]
     similarities: NDArray[np.float64]
     terms: tuple[Term, ...]
     corpus: Corpus
+    is_current: bool
     phrase: tuple[tuple[str, ...], ...] = ()
 
 
-@dataclass(frozen=True)
-class FoundChunk:
+class FoundChunk(NamedTuple):
     """A chunk with what a passage needs; `codes` are the reranker's, where they were asked for."""
 
     ordinal: int
@@ -77,12 +79,13 @@ class FoundChunk:
 
 def vector_literal(vector: NDArray[np.float32]) -> str:
     """A vector as pgvector reads it."""
-    return "[" + ",".join(f"{x:.6g}" for x in vector.tolist()) + "]"
+    return "[" + ("%.6g," * vector.size % tuple(vector.tolist()))[:-1] + "]"  # one call is much quicker
 
 
 # ---- the statements
 
 
+@lru_cache(maxsize=64)
 def nearest_statement(space: EmbeddingSpace, *, is_filtered: bool) -> LiteralString:
     """The nearest chunks by meaning.
 
@@ -151,10 +154,13 @@ SELECT lexeme, position,
 FROM fitting ORDER BY position, lexeme
 """
 
+# Asked after the nearest chunks: if the space is the same still, it was while they were looked for.
 CORPUS_STATEMENT = """
-SELECT coalesce(sum(n_chunks), 0), coalesce(sum(n_terms), 0),
+SELECT coalesce(sum(n_chunks), 0)::bigint, coalesce(sum(n_terms), 0)::float8,
        (SELECT array_agg(first_ordinal ORDER BY first_ordinal) FROM word_gaps WHERE kb_id = %(kb_id)s),
-       (SELECT array_agg(n_chunks ORDER BY first_ordinal) FROM word_gaps WHERE kb_id = %(kb_id)s)
+       (SELECT array_agg(n_chunks ORDER BY first_ordinal) FROM word_gaps WHERE kb_id = %(kb_id)s),
+       (SELECT embedding_model_id FROM knowledge_bases WHERE id = %(kb_id)s),
+       (SELECT has_indexed_vectors FROM kb_search WHERE kb_id = %(kb_id)s)
 FROM kb_word_stats WHERE kb_id = %(kb_id)s
 """
 
@@ -202,7 +208,7 @@ JOIN chunk_postings p ON p.kb_id = %(kb_id)s AND p.lexeme = wanted.lexeme GROUP 
 """
 
 
-EFFORT_STATEMENT = "SELECT set_config('hnsw.ef_search', %(effort)s, true)"
+ENTER_INDEX = f"{ENTER}, set_config('hnsw.ef_search', %(effort)s, true)"
 
 
 # ---- asking them: `ask` opens the knowledge base for the transaction, what follows in it need not
@@ -230,13 +236,15 @@ async def ask(
     connection = await driver_connection(session)
     params = {"kb_id": scope.kb_id, "words": words, "phrases": " ".join(phrases), "limit": limit}
     async with connection.pipeline():
-        await connection.execute(ENTER, {"kb_id": scope.kb_id})
         if space.is_indexed:
-            await connection.execute(EFFORT_STATEMENT, {"effort": str(space.effort)})
+            await connection.execute(ENTER_INDEX, {"kb_id": scope.kb_id, "effort": str(space.effort)})
+        else:
+            await connection.execute(ENTER, {"kb_id": scope.kb_id})
         nearest = None if vector is None else await _nearest(connection, space, vector, allowed, params)
-        corpus = await connection.execute(CORPUS_STATEMENT, params)
+        corpus = await connection.execute(CORPUS_STATEMENT, params, binary=True)
         postings = await connection.execute(WORDS_STATEMENT, params, binary=True) if words else None
         phrase = await connection.execute(PHRASE_STATEMENT, params) if phrases else None
+    [(*counted, model_id, has_indexed)] = await corpus.fetchall()
     near = np.array(await nearest.fetchall() if nearest else [], np.float64).reshape(-1, 2)
     return Asked(
         near[:, 0].astype(np.int64),
@@ -245,8 +253,9 @@ async def ask(
             Term(lexeme, _unpacked(packed), position=position)
             for lexeme, position, packed in (await postings.fetchall() if postings else ())
         ),
-        _corpus(await corpus.fetchone()),
-        tuple(tuple(lexemes) for (lexemes,) in await phrase.fetchall()) if phrase else (),
+        _corpus(*counted),
+        is_current=model_id == space.model_id and (space.is_indexed or not has_indexed),
+        phrase=tuple(tuple(lexemes) for (lexemes,) in await phrase.fetchall()) if phrase else (),
     )
 
 
@@ -259,13 +268,13 @@ async def _nearest(
 ) -> Any:
     values = params | {"vector": vector_literal(vector)}
     if allowed is None:
-        return await connection.execute(nearest_statement(space, is_filtered=False), values)
+        return await connection.execute(nearest_statement(space, is_filtered=False), values, binary=True)
     if sum(size for _, size in allowed) <= MAX_EXACT:
         ranges = {"firsts": [first for first, _ in allowed], "sizes": [size for _, size in allowed]}
-        return await connection.execute(nearest_in_ranges_statement(space), values | ranges)
+        return await connection.execute(nearest_in_ranges_statement(space), values | ranges, binary=True)
     multirange = Multirange([PostgresRange(first, first + size) for first, size in allowed])
     statement = nearest_statement(space, is_filtered=True)
-    return await connection.execute(statement, values | {"allowed": multirange})
+    return await connection.execute(statement, values | {"allowed": multirange}, binary=True)
 
 
 async def allowed_ranges(session: AsyncSession, scope: KbScope, filters: Filters) -> list[Range]:
@@ -368,7 +377,6 @@ def _unpacked(packed: bytes | None) -> NDArray[np.void]:
     return unpacked
 
 
-def _corpus(row: Any) -> Corpus:
-    n_chunks, n_terms, firsts, sizes = row
+def _corpus(n_chunks: int, n_terms: float, firsts: list[int] | None, sizes: list[int] | None) -> Corpus:
     gaps = tuple(zip(firsts or (), sizes or (), strict=True))
-    return Corpus(int(n_chunks), float(n_terms) / max(int(n_chunks), 1), gaps)
+    return Corpus(n_chunks, n_terms / max(n_chunks, 1), gaps)

@@ -28,7 +28,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why there is no answer: `kind` for the log, `error` for the reader."""
+    """Why there is no answer: `kind` for programs, which `error` carries too, and `error` for the reader."""
 
     kind: str
     error: TransientError | PermanentError
@@ -121,18 +121,22 @@ def refused(label: str, refusal: Refusal) -> Failure:
     row = next((row for row in _ROWS if row.fits(refusal)), _OTHER)
     sentence = row.sentence.format(label=label)
     if not row.is_transient:
-        return Failure(row.kind, PermanentError(sentence))
-    return Failure(row.kind, TransientError(sentence, retry_after_s=refusal.retry_after_s), may_retry=True)
+        return Failure(row.kind, PermanentError(sentence, kind=row.kind))
+    error = TransientError(sentence, retry_after_s=refusal.retry_after_s, kind=row.kind)
+    return Failure(row.kind, error, may_retry=True)
 
 
 def broke(label: str, error: Exception) -> Failure:
     """Explain why nothing understandable came from the provider known as `label`."""
     if isinstance(error, TimeoutError):  # ours: the SDKs have no timers of their own here
-        return Failure("slow", TransientError(f"{label} did not answer in time."))
+        return _silence("slow", f"{label} did not answer in time.")
     if any(isinstance(cause, httpx2.TransportError) for cause in (error, error.__cause__)):
-        sentence = f"{label} cannot be reached. Try again in a moment."
-        return Failure("unreachable", TransientError(sentence), may_retry=True)
-    return Failure("unreadable", TransientError(f"{label} sent something that is not an answer."))
+        return _silence("unreachable", f"{label} cannot be reached. Try again in a moment.", may_retry=True)
+    return _silence("unreadable", f"{label} sent something that is not an answer.")
+
+
+def _silence(kind: str, sentence: str, *, may_retry: bool = False) -> Failure:
+    return Failure(kind, TransientError(sentence, kind=kind), may_retry)
 
 
 def seconds(value: object) -> float | None:

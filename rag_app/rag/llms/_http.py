@@ -18,8 +18,14 @@ def http_client(settings: LLMSettings) -> httpx2.AsyncClient:
     Only connecting is timed here: `_streams.py` times everything else by what the reader waits for, tokens.
     Redirects are not followed, because httpx2 would carry a key in a vendor's own header to any host.
     """
+    timeout = httpx2.Timeout(None, connect=settings.connect_timeout_s)
+    if settings.transport is not None:  # proxies of the environment would be a way around it
+        transport = settings.transport(_trusted(), _LIMITS)
+        return httpx2.AsyncClient(
+            timeout=timeout, transport=transport, follow_redirects=False, trust_env=False
+        )
     return httpx2.AsyncClient(
-        timeout=httpx2.Timeout(None, connect=settings.connect_timeout_s),
+        timeout=timeout,
         limits=_LIMITS,
         verify=_trusted(),
         follow_redirects=False,

@@ -9,6 +9,7 @@ Before the first text a failure says what went wrong; after it, every failure is
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import httpx2
 import structlog
 
 from rag_app.domain.answers import Completed, Interrupted, LLMEvent, ModelInfo, Prompt, TextDelta, Usage
+from rag_app.domain.models import OfferedModel
 from rag_app.rag.llms._failures import Failure, Refusal, broke, refused
 from rag_app.rag.llms.contract import LLMSettings
 
@@ -30,9 +32,13 @@ MAX_RETRIES = 1
 RETRY_WAIT_S = 0.5  # where the provider names no time itself
 MAX_RETRY_WAIT_S = 20  # a reader waits no longer; then the provider's time is for them to know
 THINKING_TOKENS = 4000  # on top of the answer's, for models that cannot answer without thinking
+LIST_TIMEOUT_S = 10
+MOST_LISTED = 1000
 BYTES_PER_TOKEN = 3  # rather too few: an estimate should not look cheaper than the bill
 
-_sleep = asyncio.sleep  # a name of its own, so that tests need not wait
+# Names of their own, so that tests need not wait.
+_sleep = asyncio.sleep
+_now = time.monotonic
 
 # A reply of another shape than the SDK was made for surfaces as one of these.
 _MISSHAPEN = (ValueError, TypeError, AttributeError, LookupError)
@@ -46,6 +52,7 @@ class Piece:
     finish_reason: FinishReason | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None  # among those of the prompt
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,10 @@ class Wire(Protocol):
         """Say what an event adds to the answer."""
         ...
 
+    def list(self) -> AsyncIterator[OfferedModel]:
+        """Go through the provider's own list of models that write text or embed it."""
+        ...
+
     def refusal(self, error: Exception) -> Refusal | None:
         """Reduce an SDK error to what the provider said; None if it said nothing."""
         ...
@@ -85,6 +96,7 @@ class _Reply:
     finish_reason: FinishReason | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int = 0
 
     async def advance(self) -> None:
         """Wait for the next piece of text, or the end."""
@@ -100,7 +112,7 @@ class _Reply:
     def usage(self, prompt: Prompt) -> Usage:
         """Token counts of the provider, or an estimate where a compatible server sends none."""
         if self.prompt_tokens is not None and self.completion_tokens is not None:
-            return Usage(self.prompt_tokens, self.completion_tokens)
+            return Usage(self.prompt_tokens, self.completion_tokens, cached_tokens=self.cached_tokens)
         sent = [prompt.system, *(text for _, text in messages(prompt))]
         n_bytes = sum(len(text.encode()) for text in sent)
         return Usage(ceil(n_bytes / BYTES_PER_TOKEN), ceil(self.n_bytes / BYTES_PER_TOKEN), estimated=True)
@@ -111,6 +123,8 @@ class _Reply:
             self.prompt_tokens = piece.prompt_tokens
         if piece.completion_tokens is not None:
             self.completion_tokens = piece.completion_tokens
+        if piece.cached_tokens is not None:
+            self.cached_tokens = piece.cached_tokens
 
 
 @dataclass
@@ -135,25 +149,45 @@ class HostedLLM:
         finally:
             await reply.stream.close()
 
+    async def list_models(self) -> tuple[OfferedModel, ...]:
+        """See `ListsModels`."""
+        found: list[OfferedModel] = []
+        try:
+            async with asyncio.timeout(LIST_TIMEOUT_S):
+                async for model in self.wire.list():
+                    found.append(model)
+                    if len(found) == MOST_LISTED:
+                        break
+            return tuple(found)
+        except self._expected as error:
+            failure = self._failure(error, "", where="list")
+        raise failure.error
+
     async def close(self) -> None:
         await self.http.aclose()
 
     async def _begin(self, prompt: Prompt, model: str) -> _Reply:
-        """Get as far as the first text, trying again where that may help."""
+        """Get as far as the first text, trying again where that may help.
+
+        All tries and waits together take no longer than one first word and the longest wait.
+        """
+        patience_s = self.settings.first_token_timeout_s
+        ends_at = _now() + patience_s + MAX_RETRY_WAIT_S
         for retries_left in range(MAX_RETRIES, -1, -1):
-            outcome = await self._attempt(prompt, model)
+            outcome = await self._attempt(prompt, model, within_s=min(patience_s, ends_at - _now()))
             if isinstance(outcome, _Reply):
                 return outcome
             wait_s = _wait_s(outcome)
-            if not retries_left or not outcome.may_retry or wait_s > MAX_RETRY_WAIT_S:
+            is_in_time = wait_s <= MAX_RETRY_WAIT_S and _now() + wait_s < ends_at
+            if not retries_left or not outcome.may_retry or not is_in_time:
                 break
             await _sleep(wait_s)
         raise outcome.error
 
-    async def _attempt(self, prompt: Prompt, model: str) -> _Reply | Failure:
+    async def _attempt(self, prompt: Prompt, model: str, *, within_s: float) -> _Reply | Failure:
         try:
             async with AsyncExitStack() as on_failure:
-                async with asyncio.timeout(self.settings.first_token_timeout_s):
+                async with asyncio.timeout(within_s):
                     stream = await self.wire.open(prompt, model=model)
                     on_failure.push_async_callback(stream.close)
                     reply = _Reply(self.wire, stream)

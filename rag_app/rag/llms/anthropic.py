@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rag_app.domain.answers import ModelInfo, Prompt
+from rag_app.domain.answers import Prompt
+from rag_app.domain.models import OfferedModel
 from rag_app.rag.llms._failures import Refusal, seconds
 from rag_app.rag.llms._http import api_key, http_client
 from rag_app.rag.llms._streams import (
@@ -17,6 +19,7 @@ from rag_app.rag.llms._streams import (
     messages,
 )
 from rag_app.rag.llms.contract import LLM, LLMSettings
+from rag_app.rag.model_table import model_table
 
 if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
@@ -25,12 +28,7 @@ if TYPE_CHECKING:
 LABEL = "Anthropic"
 NEEDS_KEY = True
 BASE_URL = "https://api.anthropic.com"
-# None takes a temperature: the API dropped it, and the SDK has no argument for it.
-MODELS = (
-    ModelInfo("claude-haiku-5-5", "Claude Haiku 5.5", 1_000_000, 128_000, takes_temperature=False),
-    ModelInfo("claude-sonnet-5-5", "Claude Sonnet 5.5", 1_000_000, 128_000, takes_temperature=False),
-    ModelInfo("claude-opus-5-5", "Claude Opus 5.5", 1_000_000, 128_000, takes_temperature=False),
-)
+MODELS = model_table().infos("anthropic")
 
 # These models think unless told otherwise. Answering from passages needs little of it, and readers wait.
 # Opus cannot be told not to; without tools, "between_tools" is never.
@@ -90,13 +88,23 @@ class _Messages:
     def read(self, event: RawMessageStreamEvent) -> Piece:
         match event.type:
             case "message_start":
-                return Piece(prompt_tokens=_prompt_tokens(event.message.usage))
+                usage = _usage(event.message)
+                return Piece(
+                    prompt_tokens=_prompt_tokens(usage) if usage else None,
+                    cached_tokens=getattr(usage, "cache_read_input_tokens", None) or 0,
+                )
             case "content_block_delta" if event.delta.type == "text_delta":
                 return Piece(event.delta.text)
             case "message_delta":
                 reason = _FINISH_REASONS.get(event.delta.stop_reason or "")
-                return Piece(finish_reason=reason, completion_tokens=event.usage.output_tokens)
+                return Piece(
+                    finish_reason=reason, completion_tokens=getattr(_usage(event), "output_tokens", None)
+                )
         return Piece()
+
+    async def list(self) -> AsyncIterator[OfferedModel]:
+        async for model in self.client.models.list(limit=1000):
+            yield OfferedModel(model.id, model.display_name or model.id)
 
     def refusal(self, error: Exception) -> Refusal | None:
         status = getattr(error, "status_code", None)
@@ -109,6 +117,11 @@ class _Messages:
             text=str(getattr(error, "api_message", "")).lower(),
             retry_after_s=seconds(response.headers.get("retry-after")) if response is not None else None,
         )
+
+
+def _usage(part: Any) -> Any:
+    """The counts of a message; a proxy in front of the API may leave out what the SDK takes for granted."""
+    return getattr(part, "usage", None)
 
 
 def _prompt_tokens(usage: Usage) -> int:

@@ -1,19 +1,26 @@
 """What every answering model promises."""
 
-from collections.abc import AsyncGenerator
-from typing import Protocol
+import ssl
+from collections.abc import AsyncGenerator, Callable
+from typing import Protocol, runtime_checkable
 
+import httpx2
 from pydantic import BaseModel, Field, SecretStr
 
 from rag_app.domain.answers import LLMEvent, ModelInfo, Prompt
+from rag_app.domain.models import OfferedModel
+
+# Makes what requests are sent through, with the certificates to trust and the connections to keep.
+Transport = Callable[[ssl.SSLContext, httpx2.Limits], httpx2.AsyncBaseTransport]
 
 
 class LLMSettings(BaseModel, extra="forbid"):
-    """How one provider is reached."""
+    """How one provider is reached; `transport` guards an address that somebody typed."""
 
     provider: str
     api_key: SecretStr | None = None
     base_url: str | None = None
+    transport: Transport | None = None
     connect_timeout_s: float = Field(5, gt=0, description="Time allowed for the connection.")
     first_token_timeout_s: float = Field(30, gt=0, description="Time allowed until the first token.")
     idle_timeout_s: float = Field(30, gt=0, description="Time allowed between two tokens.")
@@ -23,8 +30,9 @@ class LLM(Protocol):
     """Answers a prompt as a stream of text.
 
     A provider's module offers `build(settings: LLMSettings) -> LLM`, `LABEL: str` (its name for
-    people), `NEEDS_KEY: bool` and `MODELS: tuple[ModelInfo, ...]` (the first is the default), and
-    imports its SDK only inside `build`.
+    people), `NEEDS_KEY: bool` and `MODELS: tuple[ModelInfo, ...]` (those of `models.toml`, the first is the
+    default), and imports its SDK only inside `build`. `OWN_SERVER = True` where owners may name a server
+    of their own, which may want no key.
     """
 
     models: tuple[ModelInfo, ...]
@@ -43,4 +51,18 @@ class LLM(Protocol):
 
     async def close(self) -> None:
         """Give back connections."""
+        ...
+
+
+@runtime_checkable
+class ListsModels(Protocol):
+    """A model's client that can also ask its provider which models there are."""
+
+    async def list_models(self) -> tuple[OfferedModel, ...]:
+        """The models this key may use, as the provider lists them.
+
+        Raises:
+            TransientError: the provider cannot be reached, or is overloaded.
+            PermanentError: it refuses the key, or has no such list.
+        """
         ...

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import httpx2
 
-from rag_app.domain.answers import ModelInfo, Prompt
+from rag_app.domain.answers import Prompt
+from rag_app.domain.models import OfferedModel
 from rag_app.rag.llms._failures import Refusal, seconds
 from rag_app.rag.llms._http import api_key, http_client
 from rag_app.rag.llms._streams import (
@@ -21,6 +22,7 @@ from rag_app.rag.llms._streams import (
     messages,
 )
 from rag_app.rag.llms.contract import LLM, LLMSettings
+from rag_app.rag.model_table import model_table
 
 if TYPE_CHECKING:
     from google.genai import Client
@@ -29,12 +31,7 @@ if TYPE_CHECKING:
 LABEL = "Google Gemini"
 NEEDS_KEY = True
 BASE_URL = "https://generativelanguage.googleapis.com/"
-# None takes a temperature: these models ignore one.
-MODELS = (
-    ModelInfo("gemini-3.5-flash-lite", "Gemini 3.5 Flash-Lite", 1_048_576, 65_536, takes_temperature=False),
-    ModelInfo("gemini-3.8-flash", "Gemini 3.8 Flash", 1_048_576, 65_536, takes_temperature=False),
-    ModelInfo("gemini-4-argon", "Gemini 4 Argon", 1_048_576, 65_536, takes_temperature=False),
-)
+MODELS = model_table().infos("gemini")
 
 # Answering from passages needs little thought, and readers wait: the least each model can do with.
 _THINKING: dict[str, Literal["minimal", "low"]] = {
@@ -63,8 +60,16 @@ def build(settings: LLMSettings) -> LLM:
     Raises:
         PermanentError: there is no usable key.
     """
+    from google.genai import errors
+
+    client, http = make_client(settings)
+    return HostedLLM(LABEL, MODELS, settings, http, _GenerateContent(client, (errors.APIError,)))
+
+
+def make_client(settings: LLMSettings) -> tuple[Client, httpx2.AsyncClient]:
+    """Make the SDK's client and what it sends with. Raises as `build`."""
     from google import genai
-    from google.genai import errors, types
+    from google.genai import types
 
     key = api_key(settings, LABEL)
     http = http_client(settings)
@@ -75,7 +80,7 @@ def build(settings: LLMSettings) -> LLM:
         vertexai=False,  # or the environment could turn it on
         http_options=types.HttpOptions(base_url=settings.base_url or BASE_URL, httpx_async_client=http),
     )
-    return HostedLLM(LABEL, MODELS, settings, http, _GenerateContent(client, (errors.APIError,)))
+    return client, http
 
 
 @dataclass
@@ -107,23 +112,25 @@ class _GenerateContent:
             return Piece(text, finish_reason)
         # Thoughts are billed as output, but counted apart from the answer.
         completion_tokens = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
-        return Piece(text, finish_reason, usage.prompt_token_count, completion_tokens)
+        return Piece(
+            text,
+            finish_reason,
+            usage.prompt_token_count,
+            completion_tokens,
+            usage.cached_content_token_count or 0,
+        )
+
+    async def list(self) -> AsyncIterator[OfferedModel]:
+        async for model in await self.client.aio.models.list(config={"page_size": 1000}):
+            name = (model.name or "").removeprefix("models/")
+            actions = model.supported_actions or ()
+            if name and "generateContent" in actions:
+                yield OfferedModel(name, model.display_name or name)
+            elif name and {"embedContent", "batchEmbedContents"} & set(actions):
+                yield OfferedModel(name, model.display_name or name, "embedding")
 
     def refusal(self, error: Exception) -> Refusal | None:
-        code = getattr(error, "code", None)
-        if not isinstance(code, int):
-            return None
-        details = list(_details(getattr(error, "details", None)))
-        reasons = {getattr(error, "status", None), *(detail.get("reason") for detail in details)}
-        if any("PerDay" in str(detail.get("violations")) for detail in details):
-            reasons.add("daily_quota")
-        delays = (seconds(detail["retryDelay"]) for detail in details if "retryDelay" in detail)
-        return Refusal(
-            status=code,
-            codes=frozenset(str(reason).lower() for reason in reasons if reason),
-            text=str(getattr(error, "message", "")).lower(),
-            retry_after_s=next(delays, None),
-        )
+        return refusal(error)
 
 
 @dataclass
@@ -186,6 +193,24 @@ def _config(prompt: Prompt, model: str) -> Any:
     else:
         config["thinking_config"] = {"thinking_level": level}
     return config
+
+
+def refusal(error: Exception) -> Refusal | None:
+    """Reduce an error of the SDK to what the provider said; None if it said nothing."""
+    code = getattr(error, "code", None)
+    if not isinstance(code, int):
+        return None
+    details = list(_details(getattr(error, "details", None)))
+    reasons = {getattr(error, "status", None), *(detail.get("reason") for detail in details)}
+    if any("PerDay" in str(detail.get("violations")) for detail in details):
+        reasons.add("daily_quota")
+    delays = (seconds(detail["retryDelay"]) for detail in details if "retryDelay" in detail)
+    return Refusal(
+        status=code,
+        codes=frozenset(str(reason).lower() for reason in reasons if reason),
+        text=str(getattr(error, "message", "")).lower(),
+        retry_after_s=next(delays, None),
+    )
 
 
 def _details(body: object) -> Iterator[dict[str, Any]]:

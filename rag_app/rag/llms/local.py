@@ -17,19 +17,12 @@ from rag_app.rag.llms._evidence import Evidence, weigh
 from rag_app.rag.llms._judgement import is_answerable
 from rag_app.rag.llms._quoting import quotations
 from rag_app.rag.llms.contract import LLM, LLMSettings
+from rag_app.rag.model_table import model_table
 from rag_app.rag.stems import language, n_words
 
 LABEL = "Built-in (no key needed)"
 NEEDS_KEY = False
-MODELS = (
-    ModelInfo(
-        id="extractive-1",
-        label="Quotes from your documents",
-        context_tokens=1_000_000,  # reads passage by passage: there is no limit of its own
-        max_output_tokens=1_000,
-        takes_temperature=False,
-    ),
-)
+MODELS = model_table().infos("local")
 
 # The search's own estimate: of best passages below it, one or two in a hundred answer
 # (docs/decisions/0008-reranking.md).
@@ -65,7 +58,7 @@ class ExtractiveAnswerer:
     async def stream(self, prompt: Prompt, *, model: str) -> AsyncGenerator[LLMEvent]:
         """See `LLM`."""
         chosen = await self._evidence(prompt)
-        answer = written(chosen) if chosen else REFUSALS[language(prompt.question)]
+        answer = written(chosen) if chosen else refusal(prompt)
         for group in word_groups(answer):
             yield TextDelta(group)
             await asyncio.sleep(0)  # lets each piece travel before the next is made
@@ -85,6 +78,11 @@ class ExtractiveAnswerer:
         if weighed is None or not is_answerable(weighed, embedder):
             return ()
         return quotations(_not_said_before(weighed.evidence, prompt))
+
+
+def refusal(prompt: Prompt) -> str:
+    """The sentence that says no, in the language that was set, else in that of the question."""
+    return REFUSALS.get(prompt.language) or REFUSALS[language(prompt.question)]
 
 
 def _not_said_before(evidence: Sequence[Evidence], prompt: Prompt) -> Sequence[Evidence]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from rag_app.domain.answers import ModelInfo, Prompt
+from rag_app.domain.answers import Prompt
+from rag_app.domain.models import OfferedModel
 from rag_app.rag.llms._failures import Refusal, seconds
 from rag_app.rag.llms._http import api_key, http_client
 from rag_app.rag.llms._streams import (
@@ -17,20 +20,18 @@ from rag_app.rag.llms._streams import (
     messages,
 )
 from rag_app.rag.llms.contract import LLM, LLMSettings
+from rag_app.rag.model_table import model_table
 
 if TYPE_CHECKING:
+    import httpx2
     from openai import AsyncOpenAI
     from openai.types.chat import ChatCompletionChunk
 
 LABEL = "OpenAI"
 NEEDS_KEY = True
+OWN_SERVER = True
 BASE_URL = "https://api.openai.com/v1"
-MODELS = (
-    ModelInfo("gpt-6-luna", "GPT-6 Luna", context_tokens=1_050_000, max_output_tokens=128_000),
-    ModelInfo("gpt-6.1-terra", "GPT-6.1 Terra", context_tokens=1_050_000, max_output_tokens=128_000),
-    ModelInfo("gpt-6-sol", "GPT-6 Sol", context_tokens=1_050_000, max_output_tokens=128_000),
-    ModelInfo("gpt-6.1-sol", "GPT-6.1 Sol", 1_050_000, 128_000, takes_temperature=False),
-)
+MODELS = model_table().infos("openai")
 
 # Answering from passages needs little thought, and readers wait: the least each model can do with.
 # A temperature is accepted only together with "none".
@@ -45,6 +46,10 @@ _FINISH_REASONS: dict[str, FinishReason] = {
     "length": "length",
     "content_filter": "filtered",
 }
+# The list says only names, and most of them make pictures or sound.
+_OTHER_KINDS = re.compile(
+    r"image|audio|realtime|transcribe|tts|whisper|dall-e|sora|moderation|live|babbage|davinci"
+)
 _NO_KEY = "none"  # the SDK insists on one; servers in one's own network often do not
 
 
@@ -54,6 +59,15 @@ def build(settings: LLMSettings) -> LLM:
     Raises:
         PermanentError: there is no usable key, and no server of one's own that may do without.
     """
+    import openai
+
+    client, http = make_client(settings)
+    wire = _ChatCompletions(client, is_openai=settings.base_url is None, sdk_errors=(openai.OpenAIError,))
+    return HostedLLM(LABEL, MODELS, settings, http, wire)
+
+
+def make_client(settings: LLMSettings) -> tuple[AsyncOpenAI, httpx2.AsyncClient]:
+    """Make the SDK's client and what it sends with. Raises as `build`."""
     import openai
 
     keyless = settings.base_url is not None and settings.api_key is None
@@ -67,8 +81,7 @@ def build(settings: LLMSettings) -> LLM:
     )
     # Read from the environment by the SDK, they would bill one owner's question to another's account.
     client.organization = client.project = None
-    wire = _ChatCompletions(client, is_openai=settings.base_url is None, sdk_errors=(openai.OpenAIError,))
-    return HostedLLM(LABEL, MODELS, settings, http, wire)
+    return client, http
 
 
 @dataclass
@@ -95,21 +108,21 @@ class _ChatCompletions:
             finish_reason = _FINISH_REASONS.get(choice.finish_reason or "")
         if not event.usage:
             return Piece(text, finish_reason)
-        return Piece(text, finish_reason, event.usage.prompt_tokens, event.usage.completion_tokens)
+        details = event.usage.prompt_tokens_details
+        cached_tokens = details.cached_tokens if details else None
+        return Piece(
+            text, finish_reason, event.usage.prompt_tokens, event.usage.completion_tokens, cached_tokens
+        )
+
+    async def list(self) -> AsyncIterator[OfferedModel]:
+        async for model in self.client.models.list():
+            if "embed" in model.id:
+                yield OfferedModel(model.id, model.id, "embedding")
+            elif not _OTHER_KINDS.search(model.id):
+                yield OfferedModel(model.id, model.id)
 
     def refusal(self, error: Exception) -> Refusal | None:
-        body = getattr(error, "body", None)
-        status = getattr(error, "status_code", None)
-        if status is None and body is None:
-            return None
-        codes = {getattr(error, "code", None), getattr(error, "type", None)}
-        response = getattr(error, "response", None)
-        return Refusal(
-            status=status or 200,  # an error event inside a stream that began well
-            codes=frozenset(str(code).lower() for code in codes if code),
-            text=str(getattr(error, "message", "")).lower(),
-            retry_after_s=seconds(response.headers.get("retry-after")) if response is not None else None,
-        )
+        return refusal(error)
 
     def _limits(self, prompt: Prompt, model: str) -> dict[str, Any]:
         """How long and how varied the answer may be, in the words this model's server knows.
@@ -125,6 +138,22 @@ class _ChatCompletions:
         return {"max_completion_tokens": prompt.max_tokens + room} | _given(
             reasoning_effort=effort, temperature=temperature
         )
+
+
+def refusal(error: Exception) -> Refusal | None:
+    """Reduce an error of the SDK to what the provider said; None if it said nothing."""
+    body = getattr(error, "body", None)
+    status = getattr(error, "status_code", None)
+    if status is None and body is None:
+        return None
+    codes = {getattr(error, "code", None), getattr(error, "type", None)}
+    response = getattr(error, "response", None)
+    return Refusal(
+        status=status or 200,  # an error event inside a stream that began well
+        codes=frozenset(str(code).lower() for code in codes if code),
+        text=str(getattr(error, "message", "")).lower(),
+        retry_after_s=seconds(response.headers.get("retry-after")) if response is not None else None,
+    )
 
 
 def _given(**arguments: Any) -> dict[str, Any]:

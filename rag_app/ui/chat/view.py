@@ -17,6 +17,7 @@ from rag_app.domain.conversations import (
 )
 from rag_app.rag.llms import local
 from rag_app.services.sharing import CitedPassage
+from rag_app.ui import routes
 from rag_app.ui.chat.rendering import answer_html
 
 BUILT_IN = {known.id for known in local.MODELS}  # names that mean something to programs only
@@ -150,7 +151,12 @@ def passage_view(passage: CitedPassage, *, kb_id: int | None = None) -> PassageV
     at = passage.content.find(citation.quote) if citation.quote else -1
     end = at + len(citation.quote)
     is_found = at >= 0
-    href = f"/knowledge/document/{citation.document_id}?kb={kb_id}&chunk={citation.chunk_id}"
+    href = routes.document(
+        citation.document_id,
+        kb_id=kb_id or 0,
+        chunk_id=citation.chunk_id,
+        quoted=(at, end) if is_found else None,
+    )
     return PassageView(
         marker=citation.marker,
         document=citation.document_name,
@@ -194,14 +200,26 @@ def grounding_words(details: dict[str, Any]) -> str:
     return f"{supported} of {total} {sentences} supported by sources"
 
 
+def model_words(details: dict[str, Any], *, for_owner: bool) -> str:
+    """Who answered; an owner is also told why it was not the model they chose."""
+    if details.get("curated"):
+        return "curated answer from the FAQ"
+    model = str(details.get("model") or "")
+    label = "built-in model" if model in BUILT_IN else str(details.get("model_label") or model)
+    instead_of = details.get("instead_of") or {}
+    if not for_owner or not instead_of:
+        return label
+    by = "the built-in model" if model in BUILT_IN else label
+    return f"Answered by {by}, because {instead_of.get('words', '')}"
+
+
 def _answered(turn: Turn, message: Message, *, for_owner: bool) -> Turn:
     labels = {c.marker: _place(c.document_name, page_words(c.page)) for c in message.citations}
     details = message.metadata
-    model = str(details.get("model") or "")
-    if model in BUILT_IN:
-        model = "built-in model"
     is_complete = message.status == "complete"
-    facts = [grounding_words(details) if message.citations else "", model] if is_complete else []
+    grounding = grounding_words(details) if message.citations and is_complete else ""
+    stood_in = bool(details.get("instead_of"))
+    facts = [grounding, model_words(details, for_owner=for_owner) if is_complete or stood_in else ""]
     return replace(
         turn,
         answer_id=message.id,

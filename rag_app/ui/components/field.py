@@ -76,19 +76,24 @@ def password_input(
     error: Text = "",
     is_new: bool = False,
     min_length: int | None = None,
+    required: bool = True,
+    auto_complete: str | None = None,
     id: str | None = None,
 ) -> rx.Component:
-    """Ask for a password, which can be shown; `is_new` lets password managers offer one."""
-    autocomplete = "new-password" if is_new else "current-password"
+    """Ask for a password, which can be shown; `is_new` lets password managers offer one.
+
+    Other secrets, which no password manager knows, want `auto_complete="off"`.
+    """
+    autocomplete = auto_complete or ("new-password" if is_new else "current-password")
     return field(
         lambda described: PasswordInput.create(
-            name=name, required=True, min_length=min_length, auto_complete=autocomplete, **described
+            name=name, required=required, min_length=min_length, auto_complete=autocomplete, **described
         ),
         id=id or name,
         label=label,
         hint=hint,
         error=error,
-        required=True,
+        required=required,
     )
 
 

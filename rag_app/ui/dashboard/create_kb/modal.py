@@ -17,7 +17,7 @@ from rag_app.ui.components import (
     text_input,
     textarea,
 )
-from rag_app.ui.dashboard.create_kb.state import CreateKbState
+from rag_app.ui.dashboard.create_kb.state import LOCAL, CreateKbState
 from rag_app.ui.dashboard.create_kb.view import MAX_TEMPERATURE, ProviderOption
 
 
@@ -97,7 +97,7 @@ def _provider() -> rx.Component:
         ),
         rx.el.p(
             "The built-in model needs no key and keeps everything on this server. ",
-            link("How to add other providers", href=routes.SETTINGS),
+            link("Add a key for another provider", href=routes.PROVIDERS),
             class_name="field-hint mt-1.5",
         ),
     )
@@ -108,15 +108,33 @@ def _option(provider: ProviderOption) -> rx.Component:
 
 
 def _model() -> rx.Component:
-    return select(
-        name="llm_model",
-        id="kb-model",
-        label="Model",
-        required=True,
-        options=CreateKbState.models,
-        value=CreateKbState.model,
-        on_change=CreateKbState.choose_model,
-        error=CreateKbState.errors.llm_model,
+    return rx.el.div(
+        select(
+            name="llm_model",
+            id="kb-model",
+            label="Model",
+            required=True,
+            options=CreateKbState.models,
+            value=CreateKbState.model,
+            on_change=CreateKbState.choose_model,
+            hint=rx.cond(
+                CreateKbState.provider == LOCAL,
+                "",
+                "US dollars per million tokens that are read and written. Long prompts can cost more.",
+            ),
+            error=CreateKbState.errors.llm_model,
+        ),
+        rx.cond(
+            CreateKbState.has_others,
+            button(
+                "Show other models of this provider",
+                variant="ghost",
+                size="sm",
+                loading=CreateKbState.is_asking,
+                on_click=CreateKbState.show_others,
+                class_name="mt-1.5",
+            ),
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from rag_app.domain.knowledge_bases import KnowledgeBase
 from rag_app.errors import InvalidInput
 from rag_app.services.knowledge_bases import Provider
 from rag_app.ui.arguments import as_text
+from rag_app.ui.prices import UNKNOWN, short_price_of
 
 MIN_TOKENS, MAX_TOKENS = 16, 32_000
 MAX_TEMPERATURE = 2.0
@@ -68,9 +69,15 @@ def provider_options(providers: Sequence[Provider], *, chosen: str) -> list[Prov
 
 def model_options(providers: Sequence[Provider], provider: str, *, chosen: str = "") -> list[tuple[str, str]]:
     """A provider's models, among them the one that is used already, known to us or not."""
-    known = next((each.models for each in providers if each.name == provider), ())
-    unknown = [(chosen, chosen)] if chosen and chosen not in dict(known) else []
+    models = next((each.models for each in providers if each.name == provider), ())
+    known = [(model.id, f"{model.label} — {short_price_of(model)}") for model in models]
+    unknown = [other_model(chosen)] if chosen and chosen not in dict(known) else []
     return [*known, *unknown]
+
+
+def other_model(model_id: str, label: str = "") -> tuple[str, str]:
+    """A model of which we know nothing but its name."""
+    return model_id, f"{label or model_id} — {UNKNOWN}"
 
 
 def error_at(error: InvalidInput) -> KbErrors:

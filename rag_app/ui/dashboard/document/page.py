@@ -161,12 +161,18 @@ def _part(part: TextPart) -> rx.Component:
 def _block(block: Block) -> rx.Component:
     return rx.cond(
         block.kind == "heading",
-        rx.el.h3(block.text, dir="auto", class_name="font-semibold"),
+        rx.el.h3(_words(block), dir="auto", class_name="font-semibold"),
         rx.cond(
             block.kind == "table",
-            rx.el.pre(block.text, tab_index=0, class_name="overflow-x-auto text-[0.8125rem]"),
-            rx.el.p(block.text, dir="auto", class_name="whitespace-pre-wrap"),
+            rx.el.pre(_words(block), tab_index=0, class_name="overflow-x-auto text-[0.8125rem]"),
+            rx.el.p(_words(block), dir="auto", class_name="whitespace-pre-wrap"),
         ),
+    )
+
+
+def _words(block: Block) -> rx.Component:
+    return rx.cond(
+        block.quote != "", rx.fragment(block.before, rx.el.mark(block.quote), block.after), block.text
     )
 
 

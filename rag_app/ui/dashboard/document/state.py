@@ -15,6 +15,7 @@ from rag_app.ui.dashboard.document.view import (
     ChunkView,
     Head,
     TextPart,
+    as_span,
     chunk_view,
     chunk_views,
     head,
@@ -27,7 +28,7 @@ CHUNKS = 50
 
 
 class DocumentState(rx.State):
-    """The document named by the address; `?chunk=7` opens it where it is cited, `?found=7` where found."""
+    """The document named by the address; `?chunk=7` opens it where cited, `?found=7` where found."""
 
     head: Head = Head()
     is_loading: bool = True
@@ -56,6 +57,7 @@ class DocumentState(rx.State):
     _first_part: int = 0
     _first_chunk: int = 0
     _wanted: int = 0
+    _quoted: tuple[int, int] = (0, 0)
 
     @rx.event
     async def load(self) -> None:
@@ -74,8 +76,10 @@ class DocumentState(rx.State):
         facets = await services().documents.facets(document.kb_id, owner_id=owner_id)
         self.known_tags = [tag for tag, _ in facets.tags]
         if chunk is not None:
+            wishes = self.router.url.query_parameters
             self.tab, self._wanted = "chunks", chunk.id
-            self.wanted_as = "Found" if "found" in self.router.url.query_parameters else "Cited"
+            self.wanted_as = "Found" if "found" in wishes else "Cited"
+            self._quoted = as_span(wishes.get("quoted", ""))
             self._first_chunk = chunk.position // CHUNKS * CHUNKS
             await _show_chunks(self, owner_id)
         else:
@@ -224,7 +228,7 @@ async def _show_chunks(state: DocumentState, owner_id: int) -> None:
     found = await services().documents.chunks(
         state._kb_id, state.head.id, owner_id=owner_id, skip=state._first_chunk, limit=CHUNKS + 1
     )
-    state.chunks = chunk_views(found[:CHUNKS], wanted=state._wanted)
+    state.chunks = chunk_views(found[:CHUNKS], wanted=state._wanted, quoted=state._quoted)
     state.has_earlier_chunks, state.has_later_chunks = state._first_chunk > 0, len(found) > CHUNKS
 
 

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rag_app.domain.knowledge_bases import Document, PagePart, StoredChunk
+from rag_app.domain.sizes import size
 from rag_app.rag.parsers.contract import SUPPORTED
 from rag_app.ui import routes
-from rag_app.ui.wording import ago, counted, listed, size
+from rag_app.ui.wording import ago, counted, listed
 
 LANGUAGES = {
     "ar": "Arabic", "da": "Danish", "de": "German", "en": "English", "es": "Spanish", "fi": "Finnish",
@@ -35,10 +36,16 @@ class Head:
 
 @dataclass(frozen=True)
 class Block:
-    """Lines that are shown alike: "heading", "table" or "text"."""
+    """Lines that are shown alike: "heading", "table" or "text".
+
+    Where something of them was cited it is `quote`, and `before` and `after` are the rest of the text.
+    """
 
     kind: str
     text: str
+    before: str = ""
+    quote: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,24 +115,46 @@ def blocks(markdown: str) -> list[Block]:
     return [block for block in shown if block.text]
 
 
-def chunk_views(chunks: Sequence[StoredChunk], *, wanted: int = 0) -> list[ChunkView]:
-    """Show chunks, one of them as the one a link leads to."""
-    return [chunk_view(chunk, wanted=wanted) for chunk in chunks]
+def as_span(text: str) -> tuple[int, int]:
+    """Where a quote begins and ends, as an address has it; nowhere for anything else."""
+    match = re.fullmatch(r"([0-9]{1,6})-([0-9]{1,6})", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def chunk_view(chunk: StoredChunk, *, wanted: int = 0) -> ChunkView:
+def chunk_views(
+    chunks: Sequence[StoredChunk], *, wanted: int = 0, quoted: tuple[int, int] = (0, 0)
+) -> list[ChunkView]:
+    """Show chunks, one of them as the one a link leads to, with what was quoted of it."""
+    return [chunk_view(chunk, wanted=wanted, quoted=quoted) for chunk in chunks]
+
+
+def chunk_view(chunk: StoredChunk, *, wanted: int = 0, quoted: tuple[int, int] = (0, 0)) -> ChunkView:
     """Show a chunk with where it stands."""
+    quote = chunk.content[slice(*quoted)] if chunk.id == wanted else ""
     return ChunkView(
         id=chunk.id,
         title=f"Chunk {chunk.position + 1:,}",
         place=listed([_pages(chunk), chunk.heading]),
         tokens=counted(chunk.n_tokens, "token"),
         content=chunk.content,
-        blocks=blocks(chunk.content),
+        blocks=with_quote(blocks(chunk.content), quote),
         is_enabled=chunk.enabled,
         is_edited=chunk.edited,
         is_wanted=chunk.id == wanted,
     )
+
+
+def with_quote(shown: Sequence[Block], quote: str) -> list[Block]:
+    """The blocks with a quote from their text marked, also where it goes on in the next one."""
+    parts = [block.text for block in blocks(quote)]
+    return [_quoted(block, next((part for part in parts if part in block.text), "")) for block in shown]
+
+
+def _quoted(block: Block, part: str) -> Block:
+    if not part:
+        return block
+    before, _, after = block.text.partition(part)
+    return replace(block, before=before, quote=part, after=after)
 
 
 def _kind(line: str) -> str:

@@ -35,6 +35,7 @@ from rag_app.ui.dashboard.current_kb import CurrentKbState
 from rag_app.ui.dashboard.frame import frame
 from rag_app.ui.dashboard.knowledge_base.state import KnowledgeBaseState
 from rag_app.ui.dashboard.knowledge_base.view import ACCEPT, FILTERS, DocumentRow
+from rag_app.ui.dashboard.source_tabs import source_tabs
 
 TITLE = "Documents · Simple RAG"
 
@@ -58,6 +59,7 @@ def _documents() -> rx.Component:
     return rx.fragment(
         page_header(title=CurrentKbState.name, text=KnowledgeBaseState.summary.text, actions=_page_actions()),
         rx.el.div(
+            source_tabs(routes.KNOWLEDGE_BASE),
             drop_zone(
                 url=KnowledgeBaseState.summary.upload_url,
                 title="Drop files here or choose them",

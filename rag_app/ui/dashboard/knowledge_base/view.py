@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rag_app.domain.knowledge_bases import BatchProgress, Document, Facets, Job, KnowledgeBase
+from rag_app.domain.sizes import size
 from rag_app.rag.parsers.contract import SUPPORTED
 from rag_app.ui import routes
-from rag_app.ui.wording import ago, counted, listed, remaining, size
+from rag_app.ui.wording import ago, counted, listed, remaining
 
 ACCEPT = ",".join(f".{extension}" for extension in SUPPORTED)
 
@@ -127,7 +128,7 @@ def summary(kb: KnowledgeBase) -> Summary:
     """Say how full a knowledge base is."""
     parts = [
         counted(kb.n_documents, "document"),
-        f"{kb.n_ready:,} ready" if kb.n_ready != kb.n_documents else "",
+        f"{kb.n_ready:,} ready" if kb.n_ready != kb.n_documents + kb.n_entries else "",
         f"{kb.n_working:,} being read" if kb.n_working else "",
         f"{kb.n_failed:,} failed" if kb.n_failed else "",
     ]

@@ -7,6 +7,7 @@ import reflex as rx
 from rag_app.bootstrap import services
 from rag_app.domain.knowledge_bases import KnowledgeBase
 from rag_app.errors import NotSignedIn
+from rag_app.services.knowledge_bases import Provider
 from rag_app.ui.arguments import as_id
 from rag_app.ui.auth import current_owner
 from rag_app.ui.dashboard.current_kb import CurrentKbState
@@ -39,10 +40,10 @@ class MyKnowledgeBasesState(rx.State):
         except NotSignedIn:  # AccountState leads to the log-in page
             return
         found = await _newest(owner_id)
-        known = services().knowledge_bases.providers()
+        known = await services().knowledge_bases.providers(owner_id=owner_id)
         self.tasks, self.calm = tasks(found[:PAGE], known), calm(found[:PAGE])
         self.active = self.archived = []
-        _add(self, found)
+        _add(self, found, known)
         self.has_any, self.is_loading = bool(found), False
 
     @rx.event
@@ -50,7 +51,8 @@ class MyKnowledgeBasesState(rx.State):
         """Add the next, older ones."""
         owner_id = await current_owner(self)
         shown = [card.id for card in (*self.active, *self.archived)]
-        _add(self, await _newest(owner_id, before=min(shown, default=None)))
+        known = await services().knowledge_bases.providers(owner_id=owner_id)
+        _add(self, await _newest(owner_id, before=min(shown, default=None)), known)
 
     @rx.event
     async def archive(self, kb_id: int) -> Any:
@@ -100,8 +102,7 @@ async def _newest(owner_id: int, *, before: int | None = None) -> list[Knowledge
     return await services().knowledge_bases.list_of(owner_id, before=before, limit=PAGE + 1)
 
 
-def _add(state: MyKnowledgeBasesState, found: list[KnowledgeBase]) -> None:
-    known = services().knowledge_bases.providers()
+def _add(state: MyKnowledgeBasesState, found: list[KnowledgeBase], known: list[Provider]) -> None:
     shown = found[:PAGE]
     state.has_more = len(found) > PAGE
     state.active = [*state.active, *cards((kb for kb in shown if kb.is_active), known)]

@@ -78,9 +78,9 @@ def calm(found: Iterable[KnowledgeBase]) -> str:
 def model_names(providers: Sequence[Provider]) -> Mapping[tuple[str, str], str]:
     """How a provider's model is called, by their names; the built-in one needs no provider's name."""
     return {
-        (provider.name, model): label if provider.is_local else f"{provider.label} {label}"
+        (provider.name, model.id): model.label if provider.is_local else f"{provider.label} {model.label}"
         for provider in providers
-        for model, label in provider.models
+        for model in provider.models
     }
 
 
@@ -107,8 +107,8 @@ def _failed(kb: KnowledgeBase) -> Task:
 
 
 def _no_key(kb: KnowledgeBase, provider: str) -> Task:
-    text = f"“{kb.name}” cannot answer: {provider} has no key on this installation."
-    return Task(text, "See providers", routes.SETTINGS, "key", "warn")
+    text = f"“{kb.name}” cannot answer: there is no key for {provider}."
+    return Task(text, "Add a key", routes.PROVIDERS, "key", "warn")
 
 
 def _empty(kb: KnowledgeBase) -> Task:

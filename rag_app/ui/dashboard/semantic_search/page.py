@@ -10,6 +10,7 @@ from rag_app.ui.components import (
     icon,
     link_button,
     page_header,
+    reveal,
     select,
     skeleton,
     text_input,
@@ -119,7 +120,7 @@ def _results() -> rx.Component:
 
 
 def _summary() -> rx.Component:
-    return rx.el.div(
+    return reveal(
         rx.el.p(
             SearchState.n_found,
             " for “",
@@ -146,7 +147,9 @@ def _summary() -> rx.Component:
                 class_name="flex items-center gap-2 text-sm text-muted",
             ),
         ),
-        class_name="mb-4 flex flex-col gap-2.5",
+        quietly=True,
+        key=SearchState.n_searches,
+        class_name="mb-4 flex scroll-mt-16 flex-col gap-2.5",
     )
 
 

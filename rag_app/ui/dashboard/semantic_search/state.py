@@ -25,7 +25,13 @@ from rag_app.ui.dashboard.semantic_search.filters import (
 )
 from rag_app.ui.dashboard.semantic_search.trace import StepView, step_views, timing_words
 from rag_app.ui.dashboard.semantic_search.view import FoundPassage, found_passages, left_out_words
-from rag_app.ui.dashboard.settings.retrieval_view import KnobView, config_words, knob_views, typed
+from rag_app.ui.dashboard.settings.retrieval_view import (
+    RECOMMENDED,
+    KnobView,
+    config_words,
+    knob_views,
+    typed,
+)
 from rag_app.ui.wording import counted
 
 LIMITS = ("5", "10", "20")
@@ -33,7 +39,6 @@ TRIED = ("meaning_weight", "rerank", "semantic_search_threshold")
 MAX_DOCUMENTS = 20  # chosen
 OFFERED = 8  # documents, for a part of their name
 MAX_NAME = 200
-RECOMMENDED = RagConfig().model_dump()
 
 
 class SearchState(rx.State):
@@ -42,6 +47,7 @@ class SearchState(rx.State):
     passages: list[FoundPassage] = []
     n_found: str = ""
     searched: str = ""
+    n_searches: int = 0
     limited_to: str = ""
     searching: bool = False
     timings: str = ""
@@ -229,6 +235,7 @@ class SearchState(rx.State):
 
 def _show_found(state: SearchState, found: Retrieval) -> None:
     state.passages = found_passages(found, state.searched, kb_id=state._kb_id)
+    state.n_searches += 1
     state.n_found = counted(len(state.passages), "passage")
     state.timings, state.steps = timing_words(found.timings_ms), step_views(found)
     threshold = _config(state)["semantic_search_threshold"]

@@ -11,6 +11,7 @@ _NAMES = {
     "search": "Searching by meaning and words",
     "spelling": "Correcting the spelling",
     "rerank": "Reading the best again",
+    "faq": "Comparing with the FAQ",
     "expand": "Reading around them",
 }
 

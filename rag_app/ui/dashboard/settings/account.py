@@ -1,4 +1,4 @@
-"""The account, its sign-ins, and how this installation is set up."""
+"""The account and its sign-ins."""
 
 import reflex as rx
 from reflex.style import LiteralColorMode, color_mode, set_color_mode
@@ -17,11 +17,11 @@ from rag_app.ui.components import (
 )
 from rag_app.ui.dashboard.settings.section import section
 from rag_app.ui.dashboard.settings.state import SettingsState
-from rag_app.ui.dashboard.settings.view import ProviderView, SignInView
+from rag_app.ui.dashboard.settings.view import SignInView
 
 
 def account_panel() -> rx.Component:
-    """Everything about the person, and what the installation can do."""
+    """Everything about the person."""
     return rx.cond(
         SettingsState.is_loading,
         _waiting(),
@@ -30,7 +30,6 @@ def account_panel() -> rx.Component:
             _password(),
             _sign_ins(),
             _appearance(),
-            _providers(),
             _programs(),
             class_name="flex flex-col gap-6",
         ),
@@ -163,37 +162,6 @@ def _mode(label: str, icon_name: str, mode: LiteralColorMode) -> rx.Component:
         aria_pressed=color_mode == mode,
         on_click=set_color_mode(mode),
         class_name="choice-button",
-    )
-
-
-def _providers() -> rx.Component:
-    return section(
-        "Who writes answers",
-        "Each knowledge base uses one of these.",
-        rx.el.ul(
-            rx.foreach(SettingsState.providers, _provider), class_name="flex flex-col divide-y divide-line"
-        ),
-        rx.el.p(
-            "Whoever runs this installation adds a key by setting the variable in the environment or in the "
-            "file .env, then restarting. The page “Answering models” (docs/providers.md) tells more. "
-            "Keys are never shown here.",
-            class_name="mt-4 text-sm text-muted",
-        ),
-        id="providers",
-    )
-
-
-def _provider(provider: ProviderView) -> rx.Component:
-    return rx.el.li(
-        rx.el.div(
-            rx.el.div(provider.label, class_name="font-medium"),
-            rx.cond(
-                provider.variable != "", rx.el.code(provider.variable, class_name="break-words text-muted")
-            ),
-            class_name="min-w-0 flex-1",
-        ),
-        badge(provider.state, tone=provider.tone),
-        class_name="flex items-center gap-3 py-3 first:pt-0",
     )
 
 

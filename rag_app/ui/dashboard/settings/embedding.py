@@ -86,6 +86,10 @@ def _choice_dialog() -> rx.Component:
     return dialog(
         rx.el.div(
             rx.el.p(EmbeddingState.switch.consequences),
+            rx.cond(
+                EmbeddingState.chosen_cost != "",
+                rx.el.p(EmbeddingState.chosen_cost, class_name="font-medium"),
+            ),
             rx.el.p(
                 f"“{EmbeddingState.switch.title}” goes on serving until then, so nobody notices anything. "
                 "You can stop it at any time.",

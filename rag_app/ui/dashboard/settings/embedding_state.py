@@ -41,6 +41,7 @@ class EmbeddingState(rx.State):
     switch: SwitchView = SwitchView()
     chosen: str = ""  # asked about in a window
     chosen_title: str = ""
+    chosen_cost: str = ""
     is_stopping: bool = False  # asked about likewise
     is_beginning: bool = False
 
@@ -72,9 +73,9 @@ class EmbeddingState(rx.State):
     async def ask(self, name: str) -> None:
         """Ask before every chunk is embedded anew."""
         await current_owner(self)
-        titles = {model.name: model.title for model in self.models}
-        self.chosen = one_of(name, titles)
-        self.chosen_title = titles[self.chosen]
+        models = {model.name: model for model in self.models}
+        self.chosen = one_of(name, models)
+        self.chosen_title, self.chosen_cost = models[self.chosen].title, models[self.chosen].cost
 
     @rx.event
     def keep(self) -> None:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from rag_app.domain.embedding_models import EmbeddingSwitch
+from rag_app.domain.embedding_models import EmbeddingChoice, EmbeddingSwitch
+from rag_app.ui.prices import dollars, rate
 from rag_app.ui.wording import counted
 
 GONE = "A model that is not set up here any more"
@@ -27,6 +28,7 @@ class ModelView:
     text: str
     is_used: bool
     is_next: bool
+    cost: str = ""  # of a switch to it; nothing where it costs nothing
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,16 @@ class SwitchView:
 
 def model_views(switch: EmbeddingSwitch) -> list[ModelView]:
     """Show every model that can be chosen, and the one in use also where it cannot."""
-    names = {choice.name: choice.label for choice in switch.choices}
-    shown = names if switch.model in names else {switch.model: ""} | names
+    names = {choice.name: choice for choice in switch.choices}
+    shown = [switch.model, *names] if switch.model not in names else list(names)
     return [
         ModelView(
             name=name,
             title=title_of(switch, name),
-            text=_text(name, is_offered=name in names),
+            text=_text(name, names.get(name)),
             is_used=name == switch.model,
             is_next=name == switch.next_model,
+            cost=_cost(switch, names.get(name)),
         )
         for name in shown
     ]
@@ -85,13 +88,34 @@ def title_of(switch: EmbeddingSwitch, name: str) -> str:
     labels = {choice.name: choice.label for choice in switch.choices}
     if name in _WORDS:
         return _WORDS[name][0]
-    return labels[name].partition(" (")[0] if name in labels else GONE
+    if name in labels:
+        return labels[name].partition(" (")[0]
+    return name.partition(":")[2] or GONE
 
 
-def _text(name: str, *, is_offered: bool) -> str:
+def _text(name: str, choice: EmbeddingChoice | None) -> str:
     if name in _WORDS:
         return _WORDS[name][1]
-    return _HUB if is_offered else "Nothing can be found by its meaning until you choose another one."
+    if choice is None:
+        reason = "There is no key for its provider any more. " if ":" in name else ""
+        return f"{reason}Nothing can be found by its meaning until you choose another one."
+    if not choice.is_hosted:
+        return _HUB
+    provider = choice.label.rpartition(" (")[2].rstrip(")")
+    price = "Its price is unknown."
+    if choice.price_per_million is not None:
+        price = f"{rate(choice.price_per_million)} per million tokens."
+    return f"Texts and questions are sent to {provider}. {price} Works without the built-in reranker."
+
+
+def _cost(switch: EmbeddingSwitch, choice: EmbeddingChoice | None) -> str:
+    if choice is None or not choice.is_hosted or not switch.n_total:
+        return ""
+    cost = switch.estimated_cost(choice)
+    size = f"{counted(switch.n_total, 'chunk')} with about {switch.n_tokens:,} tokens"
+    if cost is None:
+        return f"What that costs is not known: {size}. Its provider charges whoever the key belongs to."
+    return f"This costs about {dollars(cost)}: {size}. Later uploads and searches cost a little as well."
 
 
 def _progress(switch: EmbeddingSwitch) -> str:

@@ -20,6 +20,7 @@ from rag_app.ui.components import (
     text_input,
 )
 from rag_app.ui.components.base import Flag, Press, Text
+from rag_app.ui.components.field import Options
 from rag_app.ui.dashboard.settings.embedding import embedding_card
 from rag_app.ui.dashboard.settings.retrieval_state import RetrievalSettingsState
 from rag_app.ui.dashboard.settings.retrieval_view import (
@@ -146,6 +147,7 @@ def _knob(knob: Knob) -> rx.Component:
             class_name=rx.cond(row.is_own, "knob-note is-own", "knob-note"),
         ),
         rx.cond(row.reason != "", rx.el.p(icon("info"), row.reason, class_name="knob-reason")),
+        rx.cond(row.warning != "", rx.el.p(icon("warn"), row.warning, class_name="knob-reason")),
         class_name="flex max-w-2xl flex-col gap-1",
     )
 
@@ -180,11 +182,15 @@ def _select(knob: Knob) -> rx.Component:
         hint=knob.description,
         error=row.error,
         required=True,
-        options=list(CHOICES[knob.name].items()),
+        options=_options(knob),
         value=row.text,
         disabled=row.reason != "",
         on_change=RetrievalSettingsState.change(knob.name),
     )
+
+
+def _options(knob: Knob) -> Options:
+    return RetrievalSettingsState.rerankers if knob.name == "reranker" else list(CHOICES[knob.name].items())
 
 
 def _slider(knob: Knob) -> rx.Component:

@@ -13,18 +13,19 @@ from rag_app.bootstrap import services
 from rag_app.domain.knobs import KNOBS
 from rag_app.domain.rag_config import PRESETS, RagConfig
 from rag_app.errors import InvalidInput, NotFound, NotSignedIn
+from rag_app.services.rag_configs import preset
 from rag_app.ui.arguments import one_of
 from rag_app.ui.auth import current_owner
 from rag_app.ui.dashboard.current_kb import CurrentKbState
 from rag_app.ui.dashboard.settings.retrieval_view import (
+    RECOMMENDED,
     SLIDERS,
     KnobView,
     knob_views,
     preset_name,
+    reranker_options,
     typed,
 )
-
-RECOMMENDED = RagConfig().model_dump()
 
 
 class RetrievalSettingsState(rx.State):
@@ -33,6 +34,7 @@ class RetrievalSettingsState(rx.State):
     kb_id: int = 0
     kb_name: str = ""
     knobs: dict[str, KnobView] = knob_views(RECOMMENDED)
+    rerankers: list[tuple[str, str]] = []
     preset: str = "balanced"
     has_own: bool = False
     is_recommended: bool = True  # what is saved, not what is being set
@@ -49,6 +51,7 @@ class RetrievalSettingsState(rx.State):
     _draft: dict[str, Any] = RECOMMENDED
     _own: dict[str, Any] = {}
     _before: dict[str, Any] = {}
+    _not_set_up: dict[str, str] = {}  # rerankers, with what is missing
 
     @rx.event
     async def load(self) -> None:
@@ -66,6 +69,7 @@ class RetrievalSettingsState(rx.State):
         except NotFound:  # the owner has none yet
             return
         self.kb_id, self.kb_name = kb.id, kb.name
+        self._not_set_up = services().rerankers.problems(kb)
         _begin(self, kb.rag_config)
 
     @rx.event
@@ -73,19 +77,22 @@ class RetrievalSettingsState(rx.State):
         """Turn a knob."""
         await current_owner(self)
         knob = KNOBS[one_of(name, KNOBS)]
-        self._draft = self._draft | {name: typed(knob, value)}
+        new = typed(knob, value)
+        if new == self._draft[name]:  # told late: saving has read it from the form before
+            return
+        self._draft = self._draft | {name: new}
         if not preset_name(self._draft):
             self._own = self._draft
         _show(self)
 
     @rx.event
-    async def choose(self, preset: str) -> None:
+    async def choose(self, name: str) -> None:
         """Turn all knobs to a preset; what was set by hand can be chosen again."""
         await current_owner(self)
-        chosen = one_of(preset, [*PRESETS, "own"])
+        chosen = one_of(name, [*PRESETS, "own"])
         if chosen == "own" and not self._own:
             return
-        self._draft = self._own if chosen == "own" else _preset(chosen)
+        self._draft = self._own if chosen == "own" else preset(chosen).model_dump()
         self.n_forms += 1
         _show(self)
 
@@ -158,12 +165,13 @@ def _begin(state: RetrievalSettingsState, config: RagConfig, *, before: dict[str
     state._saved = state._draft = config.model_dump()
     state._own = {} if preset_name(state._draft) else state._draft
     state._before = before if before and before != state._saved else {}
+    state.rerankers = reranker_options(state._not_set_up, saved=config.reranker)
     state.n_forms += 1
     _show(state)
 
 
 def _show(state: RetrievalSettingsState, problems: Mapping[str, str] | None = None) -> None:
-    state.knobs = knob_views(state._draft, problems)
+    state.knobs = knob_views(state._draft, problems, state._not_set_up)
     state.preset = preset_name(state._draft)
     state.has_own = bool(state._own)
     state.is_recommended = state._saved == RECOMMENDED
@@ -172,10 +180,6 @@ def _show(state: RetrievalSettingsState, problems: Mapping[str, str] | None = No
     state.can_undo = bool(state._before) and not state.is_changed
     if state.is_changed:  # else a number that is told late would silence what was said of its saving
         state.said = ""
-
-
-def _preset(name: str) -> dict[str, Any]:
-    return next(preset.model_dump() for known, preset in PRESETS.items() if known == name)
 
 
 def _typed_last(form: object, draft: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How a knowledge base is searched, in words: what each knob stands at, and why one cannot be turned."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,12 @@ GROUPS = (
         ("rewrite_follow_ups", "spelling", "multi_query"),
     ),
     Group(
+        "faq",
+        "Curated answers",
+        "When the FAQ answers in the place of a model.",
+        ("match_faq", "faq_threshold"),
+    ),
+    Group(
         "reading",
         "What the answer reads",
         "How much of what was found the answering model gets to see.",
@@ -57,6 +63,7 @@ GROUPS = (
 SLIDERS: dict[str, tuple[float, tuple[str, str]]] = {
     "meaning_weight": (0.01, ("words", "meaning")),
     "semantic_search_threshold": (0.01, ("answers more often", "answers more surely")),
+    "faq_threshold": (0.01, ("looks alike", "word for word")),
     "semantic_search_max_results": (1, ("few", "many")),
     "rerank_depth": (1, ("quicker", "more thorough")),
     "max_per_document": (1, ("no limit", "20 passages")),
@@ -73,24 +80,35 @@ CHOICES: dict[str, dict[str, str]] = {
     },
 }
 
+RECOMMENDED: dict[str, Any] = {name: knob.default for name, knob in KNOBS.items()}
 PRESET_TITLES = {"fast": "Fast", "balanced": "Balanced", "thorough": "Thorough"}
 
 
 @dataclass(frozen=True)
 class KnobView:
-    """Where a knob stands; `reason` says why it cannot be turned now, and is empty when it can."""
+    """Where a knob stands.
+
+    `reason` says why it cannot be turned now, `warning` why what is chosen has no effect here, and `error`
+    why that was not saved.
+    """
 
     text: str
     number: float
     is_on: bool
     shown: str
     reason: str = ""
+    warning: str = ""
     error: str = ""
     is_own: bool = False
 
 
-def knob_views(values: Mapping[str, Any], problems: Mapping[str, str] | None = None) -> dict[str, KnobView]:
-    """Show every knob; `problems` are sentences about some of them."""
+def knob_views(
+    values: Mapping[str, Any],
+    problems: Mapping[str, str] | None = None,
+    not_set_up: Mapping[str, str] | None = None,
+) -> dict[str, KnobView]:
+    """Show every knob; `problems` are sentences about some of them, `not_set_up` about rerankers."""
+    warnings = {"reranker": (not_set_up or {}).get(values["reranker"], "")}
     return {
         name: KnobView(
             text=_text(values[name]),
@@ -98,11 +116,21 @@ def knob_views(values: Mapping[str, Any], problems: Mapping[str, str] | None = N
             is_on=values[name] is True,
             shown=shown(name, values[name]),
             reason=_reason(name, values),
+            warning=warnings.get(name, ""),
             error=(problems or {}).get(name, ""),
             is_own=values[name] != knob.default,
         )
         for name, knob in KNOBS.items()
     }
+
+
+def reranker_options(not_set_up: Container[str], *, saved: str) -> list[tuple[str, str]]:
+    """The rerankers that can be chosen; the saved one also where it cannot be used any more."""
+    return [
+        (name, f"{title} (not set up here)" if name in not_set_up else title)
+        for name, title in CHOICES["reranker"].items()
+        if name not in not_set_up or name in {saved, KNOBS["reranker"].default}
+    ]
 
 
 def shown(name: str, value: Any) -> str:
@@ -162,6 +190,8 @@ def _reason(name: str, values: Mapping[str, Any]) -> str:
         return "Has no effect while “Rerank” is off."
     if name == "fusion" and values["meaning_weight"] in {0, 1}:
         return "Has no effect while only one of the two rankings counts."
+    if name == "faq_threshold" and not values["match_faq"]:
+        return "Has no effect while “Answer from the FAQ” is off."
     if name == "spelling" and values["meaning_weight"] == 1:
         return "Has no effect while only the meaning counts."
     return ""

@@ -12,16 +12,14 @@ from rag_app.ui.arguments import as_text, one_of
 from rag_app.ui.auth import current_sign_in
 from rag_app.ui.dashboard.settings.view import (
     Errors,
-    ProviderView,
     SignInView,
     error_at,
-    provider_views,
     sign_in_views,
 )
 from rag_app.ui.feedback import notify
 from rag_app.ui.wording import counted
 
-TABS = ("retrieval", "account")
+TABS = ("retrieval", "answers", "providers", "limits", "account")
 
 
 class SettingsState(rx.State):
@@ -32,7 +30,6 @@ class SettingsState(rx.State):
     errors: Errors = Errors()
     sign_ins: list[SignInView] = []
     is_elsewhere: bool = False
-    providers: list[ProviderView] = []
     n_password_changes: int = 0
     is_loading: bool = True
     is_changing_password: bool = False
@@ -49,7 +46,6 @@ class SettingsState(rx.State):
         self.errors = Errors()
         self.name = sign_in.user.name
         await _show_sign_ins(self, sign_in)
-        self.providers = provider_views(services().knowledge_bases.providers())
         self.is_loading = False
 
     @rx.event

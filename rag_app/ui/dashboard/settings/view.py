@@ -1,4 +1,4 @@
-"""Sign-ins and providers as an owner sees them."""
+"""Sign-ins as an owner sees them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -6,7 +6,6 @@ from datetime import datetime
 
 from rag_app.domain.accounts import OpenSignIn
 from rag_app.errors import InvalidInput
-from rag_app.services.knowledge_bases import Provider
 from rag_app.ui.wording import ago
 
 # The first that matches names the browser: most carry the names of others as well.
@@ -41,16 +40,6 @@ class SignInView:
 
 
 @dataclass(frozen=True)
-class ProviderView:
-    """One provider, and whether it can answer here."""
-
-    label: str
-    state: str
-    tone: str
-    variable: str
-
-
-@dataclass(frozen=True)
 class Errors:
     """What is wrong, by field; `password` is the new one."""
 
@@ -73,19 +62,6 @@ def sign_in_views(found: Iterable[OpenSignIn], *, now: datetime | None = None) -
     ]
 
 
-def provider_views(providers: Iterable[Provider]) -> list[ProviderView]:
-    """Show who can answer, and which variable would let the others."""
-    return [
-        ProviderView(
-            label=provider.label,
-            state=_state(provider),
-            tone="success" if provider.is_available else "neutral",
-            variable="" if provider.is_local else f"{provider.name.upper()}_API_KEY",
-        )
-        for provider in providers
-    ]
-
-
 def device(user_agent: str, *, is_program: bool) -> str:
     """What a browser calls itself, in two words."""
     browser = next((name for mark, name in _BROWSERS if mark in user_agent), "")
@@ -99,9 +75,3 @@ def error_at(error: InvalidInput) -> Errors:
     """Put an error under its field; the new password's where there is none."""
     known = {field.name for field in fields(Errors)}
     return Errors(**{error.field if error.field in known else "password": str(error)})
-
-
-def _state(provider: Provider) -> str:
-    if provider.is_local:
-        return "Built in"
-    return "Key configured" if provider.is_available else "No key"

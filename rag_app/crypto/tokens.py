@@ -13,6 +13,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import OctKey
 
+from rag_app.crypto.kept import kept
+
 ALGORITHM = "HS256"
 CLOCK_LEEWAY_S = 60  # servers' clocks may differ by this much
 TOKEN_BYTES = 32  # 256 bit
@@ -30,19 +32,7 @@ def hash_token(token: str) -> bytes:
 
 def load_or_make_secret(data_dir: Path) -> str:
     """The secret kept in the data folder, made on first use and readable for its owner only."""
-    path = data_dir / "secret.key"
-    data_dir.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        temporary = data_dir / f".secret.{secrets.token_hex(8)}"
-        temporary.touch(mode=0o600)
-        temporary.write_text(secrets.token_hex(TOKEN_BYTES), encoding="ascii")
-        try:
-            path.hardlink_to(temporary)  # unlike a rename it never replaces what another process made
-        except FileExistsError:
-            pass
-        finally:
-            temporary.unlink()
-    return path.read_text(encoding="ascii").strip()
+    return kept(data_dir / "secret.key", lambda: secrets.token_hex(TOKEN_BYTES))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Accounts and plans, for who runs the installation."""

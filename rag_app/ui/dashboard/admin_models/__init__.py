@@ -1,0 +1,1 @@
+"""Models and prices, for whoever runs the installation."""

@@ -1,0 +1,1 @@
+"""The FAQ of the chosen knowledge base: questions with curated answers."""
