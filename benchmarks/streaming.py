@@ -40,8 +40,8 @@ QUESTION = "How many days of paid holiday does every employee have?"
 TEXT = (
     "Every employee has 25 days of paid holiday in each calendar year. Unused days expire on 31 March. " * 4
 )
-ANSWER = "{now} " + " ".join(["Employees have 25 days of leave a year [1]."] * (N_WORDS // 8)) + " Yes"
-STAMP = re.compile(rb"(\d+\.\d{6})")
+ANSWER = "@{now}@ " + " ".join(["Employees have 25 days of leave a year [1]."] * (N_WORDS // 8)) + " Yes"
+STAMP = re.compile(rb"@(\d+\.\d{6})@")
 PATHS = {
     "openai": ("/openai/v1/chat/completions", {"authorization": "Bearer x"}),
     "anthropic": ("/anthropic/v1/messages", {"x-api-key": "x", "anthropic-version": "2026-10-21"}),

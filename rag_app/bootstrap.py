@@ -148,7 +148,7 @@ def build(config: Settings) -> Services:
     local_embedders = Embedders(partial(_make_embedder, config))
     make_hosted = partial(_make_hosted_embedder, config, guard, hosted, local_embedders)
     all_embedders = replace(
-        local_embedders, hosted=HostedEmbedders(hosted, keys, catalogue, usage, make_hosted)
+        local_embedders, hosted=HostedEmbedders(hosted, keys, catalogue, usage, quotas, make_hosted)
     )
     all_llms = LLMs(modules, partial(_make_llm, config, all_embedders, modules, guard))
     calls = ModelCalls(all_llms, keys, catalogue, usage, quotas)
@@ -201,7 +201,7 @@ def build(config: Settings) -> Services:
             find_tessdata,
             quotas,
         ),
-        faq=FaqService(sessions, storage, jobs_queue, parse_limits),
+        faq=FaqService(sessions, storage, jobs_queue, parse_limits, quotas),
         retrieval=retrieval,
         chat=ChatService(sessions, retrieval, questions, calls, stopping, limits, quotas),
         conversations=ConversationService(sessions),

@@ -14,9 +14,10 @@ from rag_app.db.embedded import writable_folder
 from rag_app.db.file_locks import FileLock
 from rag_app.errors import RagAppError
 from rag_app.processes import check_port, open_database
-from rag_app.rag import llms
+from rag_app.rag import embedders, llms
 from rag_app.rag.llms.contract import LLMSettings
-from rag_app.services.provider_trials import ProviderTrial, try_provider
+from rag_app.rag.model_table import model_table
+from rag_app.services.provider_trials import ProviderTrial, try_embedder, try_provider
 from rag_app.settings import Settings
 
 MIN_FREE_GB = 2.0  # a first start with models and pages takes about half of it
@@ -142,4 +143,7 @@ async def examine_providers(configuration: Settings) -> list[ProviderTrial]:
             idle_timeout_s=configuration.rag_llm_idle_timeout_s,
         )
         found += await try_provider(module, settings)
+        if embedding_models := model_table().of(name, "embedding"):
+            embedder = registry.load(embedders, name)
+            found.append(await try_embedder(embedder, settings, embedding_models[0]))
     return found

@@ -45,11 +45,10 @@ REFUSALS = (
     "rate_limit_429", "overloaded", "server_error", "bad_key", "not_allowed", "quota", "context_too_long",
     "unknown_model", "refused",
 )  # fmt: skip
+EMBEDDING_FAULTS = ("fewer", "more_numbers", "no_numbers")
 STREAM_FAULTS = ("slow_start", "stall", "cut", "error_event", "garbage", "no_done", "filtered", "no_usage")
 FOREIGN = ("bad_gateway", "hang_up")  # what stands between us and the provider fails
-EMBEDDING_FAULTS = ("fewer", "more_numbers", "no_numbers")
-FAULTS = (*STREAM_FAULTS, *REFUSALS, *FOREIGN)
-ALL_FAULTS = (*FAULTS, *EMBEDDING_FAULTS)
+FAULTS = (*STREAM_FAULTS, *REFUSALS, *FOREIGN, *EMBEDDING_FAULTS)
 REFUSED_KEY = "sk-refused"  # what every list of models and no other request refuses
 
 _MARKER = re.compile(r"\[\[fault:(?P<name>\w+)(?P<options>[^\]]*)\]\]")
@@ -656,7 +655,7 @@ class FakeLLMServer:
         match = _MARKER.search(self._standing.get(request.provider, "")) or _MARKER.search(text)
         if not match:
             return Fault()
-        assert match["name"] in ALL_FAULTS, f"{match['name']} is not one of {ALL_FAULTS}"
+        assert match["name"] in FAULTS, f"{match['name']} is not one of {FAULTS}"
         options = dict(option.split("=") for option in match["options"].split())
         fault = Fault(match["name"], options)
         if options.get("only", request.provider) != request.provider:

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from rag_app.db.engine import Sessions
-from rag_app.db.queries import accounts, admin
+from rag_app.db.queries import access, accounts, admin
 from rag_app.domain.limits import OwnerUsage, Tier, check_limits, period_start
 from rag_app.errors import Conflict, InvalidInput, NotFound
 from rag_app.services.limits import LimitService
@@ -131,7 +131,7 @@ class AdminService:
 
 
 async def _check(session: Any, admin_id: int) -> None:
-    if not await admin.is_admin(session, user_id=admin_id):
+    if not await access.is_admin(session, user_id=admin_id):
         raise NotFound("page")
 
 

@@ -20,11 +20,12 @@ from rag_app.errors import PermanentError
 from rag_app.rag.embedders._hosted import EmbeddingCall, HostedEmbedder
 from rag_app.rag.embedders.contract import Embedder, LateEmbedder
 from rag_app.services.answer_in_progress import answer_ids
+from rag_app.services.limits import LimitService
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
 from rag_app.services.usage import UsageService
 
-_Key = tuple[Model, str | None, bytes]
+_Key = tuple[Model, str | None, bytes, bool]
 
 
 def is_hosted(name: str) -> bool:
@@ -40,6 +41,7 @@ class HostedEmbedders:
     keys: ProviderKeyService
     catalogue: ModelCatalogue
     usage: UsageService
+    quotas: LimitService
     make: Callable[[ProviderAccess, Model], HostedEmbedder]
     _made: dict[_Key, HostedEmbedder] = field(default_factory=dict)
 
@@ -62,7 +64,10 @@ class HostedEmbedders:
         async def report(call: EmbeddingCall) -> None:
             await self.usage.record(_provider_call(call, model, context, access))
 
-        return self._client(access, model).counted(report)
+        async def admit() -> None:
+            await self.quotas.check_call(context, provider, access.source)
+
+        return self._client(access, model).counted(report, admit)
 
     async def choices(self, owner_id: int) -> list[EmbeddingChoice]:
         """The models of the providers that an owner has a key for."""
@@ -89,7 +94,8 @@ class HostedEmbedders:
 
     def _client(self, access: ProviderAccess, model: Model) -> HostedEmbedder:
         key = access.api_key.get_secret_value() if access.api_key else ""
-        wanted = (model, access.base_url, hashlib.sha256(key.encode()).digest())
+        digest = hashlib.sha256(key.encode()).digest()
+        wanted = (model, access.base_url, digest, access.is_guarded)
         if wanted not in self._made:
             self._made[wanted] = self.make(access, model)
         return self._made[wanted]

@@ -26,7 +26,7 @@ from rag_app.db.queries.embedding_switch import SwitchRow
 from rag_app.db.queries.search import vector_literal
 from rag_app.domain.embedding_models import EmbeddingChoice, EmbeddingSwitch, StoredModel
 from rag_app.domain.knowledge_bases import KbScope
-from rag_app.errors import Conflict, InvalidInput, PermanentError, TransientError
+from rag_app.errors import Conflict, InvalidInput, LimitReached, PermanentError, TransientError
 from rag_app.services.embedders import Embedders, embed
 
 log = structlog.get_logger()
@@ -119,6 +119,9 @@ class EmbeddingSwitchService:
         except TransientError as error:
             await self._note(scope, model, str(error), goes_on=True)
             raise
+        except LimitReached as error:  # what is paid is kept: it goes on when the limit is lifted or resets
+            await self._note(scope, model, str(error), goes_on=True)
+            raise TransientError(str(error)) from error
         except PermanentError as error:
             log.warning("embedding_switch_failed", kb_id=scope.kb_id, reason=str(error))
             await self._note(scope, model, str(error), goes_on=False)

@@ -22,11 +22,13 @@ from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, accounts, documents, faq, jobs, knowledge_bases
 from rag_app.domain.faq import SOURCE, FaqEntry, FaqImport, FaqPair, FaqRow, Origin
 from rag_app.domain.knowledge_bases import KbScope
+from rag_app.domain.limits import CHUNKS, STORAGE
 from rag_app.errors import Conflict, InvalidInput, NotFound, PermanentError
 from rag_app.rag import faq as rag_faq
 from rag_app.rag import faq_table
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import parse_file
+from rag_app.services.limits import LimitService
 from rag_app.services.tags import clean_tags
 from rag_app.services.text import clean_line, clean_text
 from rag_app.storage import Storage, StoredFile
@@ -51,6 +53,7 @@ class FaqService:
     storage: Storage
     jobs_queue: procrastinate.App
     parse_limits: ParseLimits
+    quotas: LimitService
 
     async def add(
         self,
@@ -68,8 +71,10 @@ class FaqService:
             NotFound: the knowledge base is not this owner's.
             InvalidInput: question or answer is missing or too long.
             Conflict: the question is there already.
+            PlanFull: the owner's plan allows no more.
         """
         pair, cleaned = check_pair(question, answer), clean_tags(tags)
+        await self.quotas.check_room(STORAGE, CHUNKS, owner_id=owner_id)
         stored = await self._keep(pair)
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
@@ -79,6 +84,7 @@ class FaqService:
                 await documents.set_tags(session, scope, document_id=entry.document_id, tags=cleaned)
                 entry = await faq.get(session, scope, entry_id=entry_id)
             await self._note(session, owner_id, kb_id, "faq_added", entry_id=entry_id)
+            await self.quotas.keep_within(session, STORAGE, owner_id=owner_id)
         return entry
 
     async def get(self, kb_id: int, entry_id: int, *, owner_id: int) -> FaqEntry:
@@ -180,7 +186,10 @@ class FaqService:
         Raises:
             NotFound: the knowledge base is not this owner's.
             InvalidInput: the file is no table, too long, or has no such columns.
+            PlanFull: the owner's plan allows no more; rows taken in before that stay.
         """
+        if not preview:
+            await self.quotas.check_room(STORAGE, CHUNKS, owner_id=owner_id)
         async with self.sessions() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
         table = await self._table(content, file_name)
@@ -228,6 +237,7 @@ class FaqService:
                 except (Conflict, NotFound):
                     log.info("faq_row_left_alone", kb_id=kb_id)
             await self._note(session, owner_id, kb_id, "faq_imported", n_rows=len(rows))
+            await self.quotas.keep_within(session, STORAGE, owner_id=owner_id)
 
     async def _table(self, content: bytes, file_name: str) -> list[tuple[int, list[str]]]:
         if len(content) > MAX_IMPORT_BYTES:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from types import ModuleType
 
 from rag_app.domain.answers import LLMEvent, ModelInfo, Prompt
+from rag_app.domain.models import OfferedModel
 from rag_app.errors import PermanentError
-from rag_app.rag.llms.contract import LLM
+from rag_app.rag.llms.contract import LLM, ListsModels
 from rag_app.services.provider_keys import ProviderAccess
 
 MOST_CLIENTS = 64  # each may hold a few idle connections, and the key it was made with
@@ -53,6 +54,22 @@ class _Lent:
             await self.llm.close()
 
 
+class _LentLister(_Lent):
+    """The same for a client that knows what its provider offers."""
+
+    async def list_models(self) -> tuple[OfferedModel, ...]:
+        if self.is_closed:
+            self.llm, self.is_closed = self.make(), False
+        assert isinstance(self.llm, ListsModels)
+        self.n_streams += 1
+        try:
+            return await self.llm.list_models()
+        finally:
+            self.n_streams -= 1
+            if self.is_let_go:
+                await self.close()
+
+
 @dataclass(frozen=True)
 class LLMs:
     """Answering models by provider, address and key; the least recently used go when there are too many."""
@@ -81,7 +98,9 @@ class LLMs:
         wanted = (access.provider, access.base_url, digest, access.is_guarded)
         if wanted not in self._made:
             self._module(access.provider)
-            self._made[wanted] = _Lent(lambda: self.make(access), self.make(access))
+            llm = self.make(access)
+            lend = _LentLister if isinstance(llm, ListsModels) else _Lent
+            self._made[wanted] = lend(lambda: self.make(access), llm)
             self._let_go_of_the_oldest()
         self._made.move_to_end(wanted)
         return self._made[wanted]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import structlog
 
 from rag_app.db.engine import Sessions
-from rag_app.db.queries import accounts, model_overrides
+from rag_app.db.queries import access, accounts, model_overrides
 from rag_app.domain.models import Model, OfferedModel
 from rag_app.errors import InvalidInput, NotAllowed, NotFound, PermanentError
 from rag_app.rag.llms.contract import ListsModels
@@ -49,7 +49,7 @@ class ModelAdminService:
     async def check(self, *, user_id: int) -> None:
         """Ask the database whether an account runs the installation. Raises NotAllowed."""
         async with self.sessions() as session:
-            if not await model_overrides.is_administrator(session, user_id=user_id):
+            if not await access.is_admin(session, user_id=user_id):
                 raise NotAllowed("Only whoever runs this installation can do this.")
 
     async def list(self, *, user_id: int) -> list[ListedModel]:

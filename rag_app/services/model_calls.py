@@ -125,14 +125,20 @@ class ModelCalls:
 
     async def check(self, kb: KnowledgeBase) -> None:
         """Refuse at once what `stream` would refuse for a limit. Raises LimitReached, PermanentError."""
-        try:
-            access = await self.keys.access(
-                kb.llm_provider, self.llms.label(kb.llm_provider), owner_id=kb.owner_id
-            )
-        except PermanentError:
-            return  # another model may answer; if none can, `stream` says so
-        context = CallContext(kb.owner_id, "chat", kb.id)
-        await self.quotas.check_call(context, kb.llm_provider, access.source)
+        missing: PermanentError | None = None
+        for choice in order_of(kb, "chat"):
+            try:
+                access = await self.keys.access(
+                    choice.provider, self.llms.label(choice.provider), owner_id=kb.owner_id
+                )
+            except PermanentError as error:  # the next one may have a key
+                missing = missing or error
+                continue
+            context = CallContext(kb.owner_id, "chat", kb.id)
+            return await self.quotas.check_call(context, choice.provider, access.source)
+        if missing is not None:
+            raise missing
+        return None
 
     async def stream(
         self,

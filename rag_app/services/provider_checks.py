@@ -71,6 +71,7 @@ class ProviderCheckService:
 
     async def _problem(self, stored: StoredKey, model: str, owner_id: int) -> str:
         label = self.llms.label(stored.provider)
+        await self.catalogue.refresh()
         try:
             access = await self.keys.access(stored.provider, label, owner_id=owner_id)
             await self._call(access, model, owner_id)

@@ -68,7 +68,7 @@ class ProviderKeyService:
                 return self._own(stored, owner_id)
         if provider not in self.installed:
             raise PermanentError(
-                f"There is no key for {label}, so it cannot answer. The owner can add one in the settings "
+                f"There is no key for {label}, so it cannot be used. The owner can add one in the settings "
                 "under “AI providers”, or choose another model.",
                 kind="no_key",
             )

@@ -3,6 +3,7 @@
 The stand-in of the tests shows that we handle what the vendors document; only they can show what they send.
 """
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
@@ -12,6 +13,7 @@ from types import ModuleType
 from pydantic import SecretStr
 
 from rag_app.domain.answers import Completed, Prompt, TextDelta
+from rag_app.domain.models import Model
 from rag_app.errors import RagAppError
 from rag_app.rag.llms.contract import LLM, LLMSettings
 
@@ -25,6 +27,9 @@ PROMPT = Prompt(
     max_tokens=200,
 )
 UNKNOWN_MODEL = "no-such-model-0"
+QUESTION = "How many days of paid leave are there?"
+NEAR = "There are 25 days of paid leave."
+FAR = "Volcanoes erupt molten rock."
 WRONG_KEY = SecretStr("wrong-key-0123456789")
 
 
@@ -50,6 +55,26 @@ async def try_provider(module: ModuleType, settings: LLMSettings) -> list[Provid
     for what, with_settings, asked, kind in refusals:
         found += await _with_client(module, with_settings, _refusing(what, asked, kind))
     return [ProviderTrial(module.LABEL, asked, what, fine, detail) for what, asked, fine, detail in found]
+
+
+async def try_embedder(module: ModuleType, settings: LLMSettings, model: Model) -> ProviderTrial:
+    """Embed two short texts, of which one is nearer to a question."""
+    what = "embeds texts"
+    embedder = module.build(settings, model=model, offsets=_words)
+    try:
+        documents = await embedder.embed_documents([NEAR, FAR])
+        near, far = documents @ await embedder.embed_query(QUESTION)
+    except RagAppError as error:
+        return ProviderTrial(module.LABEL, model.id, what, False, str(error))
+    finally:
+        await embedder.close()
+    told = f"{documents.shape[1]:,} numbers a text; the right one is nearer ({near:.2f} to {far:.2f})"
+    not_told = f"the wrong text is nearer ({near:.2f} to {far:.2f})"
+    return ProviderTrial(module.LABEL, model.id, what, bool(near > far), told if near > far else not_told)
+
+
+def _words(text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in re.finditer(r"\S+", text)]
 
 
 _Found = list[tuple[str, str, bool, str]]

@@ -21,7 +21,7 @@ from rag_app.domain.faq import CuratedAnswer
 from rag_app.domain.knowledge_bases import KbScope, KnowledgeBase
 from rag_app.domain.rag_config import RagConfig
 from rag_app.domain.retrieval import Filters, Passage, Retrieval
-from rag_app.errors import InvalidInput, PermanentError, TransientError
+from rag_app.errors import InvalidInput, LimitReached, PermanentError, TransientError
 from rag_app.rag import fusion
 from rag_app.rag.neighbourhood import around
 from rag_app.rag.rerankers.contract import RerankPassage
@@ -170,7 +170,7 @@ class RetrievalService:
             try:
                 embedder = await self.embedders.of(kb)
                 vectors = await asyncio.gather(*(embedder.embed_query(text) for text in queries))
-            except (TransientError, PermanentError) as error:
+            except (TransientError, PermanentError, LimitReached) as error:
                 if not is_hosted(kb.embedding_model):
                     raise
                 log.warning("searched_without_meaning", kb_id=kb.id, reason=str(error))

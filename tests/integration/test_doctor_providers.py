@@ -36,11 +36,12 @@ async def test_it_shows_what_every_provider_with_a_key_does(server):
     assert code == 0, said
     for label in ("OpenAI", "Anthropic", "Google Gemini"):
         lines = [line for line in said.splitlines() if line.startswith(label)]
-        assert len(lines) == 4
+        assert len(lines) == (4 if label == "Anthropic" else 5)  # which has no embeddings
         assert all("  ok  " in line for line in lines)
     assert "42 read" in said
     assert KEY not in said
-    assert len(server.requests) == 9
+    assert "1,536 numbers a text; the right one is nearer" in said
+    assert len(server.requests) >= 9
 
 
 async def test_a_provider_that_does_not_answer_is_said_and_fails_it(server):

@@ -302,7 +302,7 @@ class TestWithoutEveryKey:
 
         response = await ask()
 
-        assert "No key for Google Gemini" in response.json()["detail"]
+        assert "no key for Google Gemini" in response.json()["detail"]
         assert "Anthropic" not in response.json()["detail"]
 
 

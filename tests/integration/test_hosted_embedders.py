@@ -65,7 +65,10 @@ def embedder(hosted, calls):
     async def report(call):
         calls.append(call)
 
-    return hosted.counted(report)
+    async def admit():
+        return
+
+    return hosted.counted(report, admit)
 
 
 def build(provider, base_url, model=None):

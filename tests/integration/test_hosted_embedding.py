@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from rag_app import processes
+from rag_app.errors import TransientError
 from rag_app.rag.embedders import _hosted
 from rag_app.services import embedding_switches
 from rag_app.settings import Settings
@@ -198,7 +199,7 @@ async def test_a_key_that_was_taken_away_leaves_the_search_by_words(owner, kb, r
     now = await state(owner, kb)
 
     assert found.passages[0].content == "There is 25 days of leave."
-    assert any("No key for OpenAI" in step.note for step in found.steps)
+    assert any("no key for OpenAI" in step.note for step in found.steps)
     assert SMALL not in [choice["name"] for choice in now["choices"]]
     assert GEMINI in [choice["name"] for choice in now["choices"]]
 
@@ -282,3 +283,31 @@ async def test_embedding_a_question_is_counted_with_its_answer(owner, kb, run_jo
     usage = (await owner.http.get(f"/api/chat/conversations/{conversation_id}")).json()["usage"]
     assert usage["total"]["n_calls"] == 2
     assert usage["answers"][str(answer["id"])]["n_calls"] == 2
+
+
+async def test_nothing_is_asked_beyond_the_budget_and_it_goes_on_when_that_is_lifted(
+    owner, kb, run_jobs, server, services
+):
+    address = f"/api/knowledge-bases/{kb['id']}"
+    await owner.http.put(address, json={"monthly_budget_usd": 0})
+    await switch(owner, kb, SMALL)
+    with pytest.raises(TransientError, match="budget"):
+        await services.embedding_switches.work(kb["id"])
+
+    assert server.requests == []
+    now = await state(owner, kb)
+    assert (now["model"], now["next_model"]) == ("local_e5", SMALL)
+    assert "budget" in now["problem"]
+
+    await owner.http.put(address, json={"monthly_budget_usd": None})
+    await services.embedding_switches.work(kb["id"])
+    assert (await state(owner, kb))["model"] == SMALL
+    n_paid = len(server.requests)
+
+    await owner.http.put(address, json={"monthly_budget_usd": 0})
+    assert (await owner.search(kb["id"], "how much leave"))[0]["content"] == "There is 25 days of leave."
+    [job] = await owner.upload(kb["id"], ("more.txt", b"The harbour has a ferry."))
+    await run_jobs()
+    failed = (await owner.http.get(f"{address}/jobs/{job['id']}")).json()
+    assert (failed["status"], "budget" in failed["error_message"]) == ("failed", True)
+    assert len(server.requests) == n_paid

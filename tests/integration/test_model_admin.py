@@ -284,7 +284,7 @@ async def test_no_list_without_a_key(owner):
     answer = await owner.http.get(f"{URL}/offered", params={"provider": "gemini"})
 
     assert answer.status_code == 502
-    assert "No key for Google Gemini" in answer.json()["detail"]
+    assert "no key for Google Gemini" in answer.json()["detail"]
 
 
 async def test_a_key_that_is_refused_is_said_in_words(services, owner):

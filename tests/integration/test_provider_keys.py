@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -559,3 +560,23 @@ class _Session:
 
     async def connection(self):
         return self._connection
+
+
+# ---- lists and embeddings
+
+
+async def test_own_server_is_asked_for_its_models_through_the_guard(services, keys, owner_id, own_server):
+    await keys.save("openai", owner_id=owner_id, api_key=KEY, base_url=own_server)
+
+    assert await services.model_admin.offered("openai", user_id=owner_id)
+
+
+async def test_embeddings_never_go_to_a_private_network(services, keys, owner_id):
+    await keys.save("openai", owner_id=owner_id, api_key=KEY)
+    found = await access(services, owner_id)
+    typed = replace(found, base_url="https://10.0.0.7/v1", is_guarded=True)
+    hosted = services.retrieval.embedders.hosted
+    model = services.models.of("openai", "embedding")[0]
+
+    with pytest.raises(PermanentError, match="not the address of a server on the internet"):
+        await hosted.make(typed, model).embed_query("How much leave?")

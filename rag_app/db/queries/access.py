@@ -76,6 +76,16 @@ async def for_job(session: AsyncSession, *, kb_id: int) -> KbScope | None:
     return None if row is None else KbScope(kb_id, row.user_id)
 
 
+async def is_admin(session: AsyncSession, *, user_id: int) -> bool:
+    """Whether an account runs the installation at this moment."""
+    found = await run(
+        session,
+        sa.text("SELECT 1 FROM users WHERE id = :user_id AND role = 'super_admin' AND is_active"),
+        params={"user_id": user_id},
+    )
+    return found.first() is not None
+
+
 async def enter(session: AsyncSession, scope: KbScope) -> None:
     """Open a knowledge base that was let in earlier for a transaction of its own."""
     await run(session, sa.text(f"SELECT {_OPENED.format(':kb_id')}"), params={"kb_id": scope.kb_id})

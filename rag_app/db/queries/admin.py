@@ -13,16 +13,6 @@ from rag_app.domain.limits import Limits, OwnerUsage, Tier, read_limits
 from rag_app.errors import NotFound
 
 
-async def is_admin(session: AsyncSession, *, user_id: int) -> bool:
-    """Whether an account runs the installation at this moment."""
-    found = await run(
-        session,
-        sa.text("SELECT 1 FROM users WHERE id = :user_id AND role = 'super_admin' AND is_active"),
-        params={"user_id": user_id},
-    )
-    return found.first() is not None
-
-
 async def owners(
     session: AsyncSession,
     *,

@@ -23,7 +23,7 @@ _COUNTS: Mapping[str, str] = {
     "knowledge_bases": "SELECT count(*) FROM knowledge_bases WHERE user_id = :owner_id",
     "documents": """
         SELECT count(*) FROM documents d JOIN knowledge_bases kb ON kb.id = d.kb_id
-        WHERE kb.user_id = :owner_id""",
+        WHERE kb.user_id = :owner_id AND d.source = 'document'""",
     "storage_bytes": """
         SELECT coalesce(sum(size_bytes), 0) FROM (
           SELECT DISTINCT ON (d.sha256) d.size_bytes FROM documents d

@@ -64,16 +64,6 @@ async def delete(session: AsyncSession, *, provider: str, model: str) -> bool:
     return gone.rowcount > 0
 
 
-async def is_administrator(session: AsyncSession, *, user_id: int) -> bool:
-    """Whether an account runs the installation, now."""
-    found = await run(
-        session,
-        sa.text("SELECT 1 FROM users WHERE id = :user_id AND role = 'super_admin' AND is_active"),
-        params={"user_id": user_id},
-    )
-    return found.first() is not None
-
-
 async def stored_dimensions(session: AsyncSession, *, name: str) -> int | None:
     """How many numbers the database stores for an embedding model, None for one it has no room for yet."""
     found = await run(

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from rag_app.db.queries.access import is_admin
 from rag_app.db.statements import run
 from rag_app.domain.knowledge_bases import KbScope
 from rag_app.domain.usage_reports import (
@@ -96,12 +97,7 @@ async def across_tenants(session: AsyncSession, *, admin_id: int) -> UsageScope:
     Raises:
         NotFound: the account does not run the installation, or does not any more.
     """
-    found = await run(
-        session,
-        sa.text("SELECT 1 FROM users WHERE id = :id AND role = 'super_admin' AND is_active"),
-        params={"id": admin_id},
-    )
-    if found.first() is None:
+    if not await is_admin(session, user_id=admin_id):
         raise NotFound("page")
     return UsageScope(None)
 

@@ -82,6 +82,7 @@ class EmbeddingCall:
 
 
 Report = Callable[[EmbeddingCall], Awaitable[None]]
+Admit = Callable[[], Awaitable[None]]  # raises where no request may be made any more
 
 
 class Wire(Protocol):
@@ -124,17 +125,17 @@ class HostedEmbedder:
         assert self.model.context_tokens is not None
         return self.model.context_tokens
 
-    def counted(self, report: Report) -> "CountedEmbedder":
-        """The same embedder for one caller, who is told of every request."""
-        return CountedEmbedder(self, report)
+    def counted(self, report: Report, admit: Admit) -> "CountedEmbedder":
+        """The same embedder for one caller, who is asked before every batch and told of every request."""
+        return CountedEmbedder(self, Caller(report, admit))
 
     async def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `Embedder`."""
-        return await self.counted(_nobody).embed_documents(texts)
+        return await self.documents(texts, ANYBODY)
 
     async def embed_query(self, text: str) -> NDArray[np.float32]:
         """See `Embedder`."""
-        return await self.counted(_nobody).embed_query(text)
+        return await self.question(text, ANYBODY)
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """See `Embedder`: as a local model cuts, for no provider's tokenizer works without the network."""
@@ -144,19 +145,19 @@ class HostedEmbedder:
         """Give back connections."""
         await self.http.aclose()
 
-    async def documents(self, texts: Sequence[str], report: Report) -> NDArray[np.float32]:
-        """Embed chunks, telling of every request."""
+    async def documents(self, texts: Sequence[str], caller: "Caller") -> NDArray[np.float32]:
+        """Embed chunks for a caller."""
         sent = [self._sendable(text) for text in texts]
         vectors = np.empty((len(sent), self.dimensions), np.float32)
         for start, batch in _batches(sent, self.limits):
-            vectors[start : start + len(batch)] = await self._embed(batch, DOCUMENTS, report)
+            vectors[start : start + len(batch)] = await self._embed(batch, DOCUMENTS, caller)
         return vectors
 
-    async def question(self, text: str, report: Report) -> NDArray[np.float32]:
+    async def question(self, text: str, caller: "Caller") -> NDArray[np.float32]:
         """Embed a question; the last ones are remembered, for whoever uses the same key."""
         sent = self._sendable(text)
         if sent not in self._asked:
-            (self._asked[sent],) = await self._embed([sent], QUESTION, report)
+            (self._asked[sent],) = await self._embed([sent], QUESTION, caller)
         self._asked.move_to_end(sent)
         vector = self._asked[sent]
         while len(self._asked) > REMEMBERED_QUESTIONS:
@@ -167,10 +168,11 @@ class HostedEmbedder:
         cut = readable(text).encode()[: self.limits.bytes_per_text].decode(errors="ignore")
         return cut if cut.strip() else NOTHING
 
-    async def _embed(self, texts: list[str], patience: Patience, report: Report) -> NDArray[np.float32]:
+    async def _embed(self, texts: list[str], patience: Patience, caller: "Caller") -> NDArray[np.float32]:
         """Send one batch, again where that may help."""
+        await caller.admit()
         for attempt in range(patience.retries + 1):
-            outcome = await self._attempt(texts, patience, report)
+            outcome = await self._attempt(texts, patience, caller.report)
             if isinstance(outcome, Embedded):
                 return self._checked(outcome, len(texts))
             named = getattr(outcome.error, "retry_after_s", None)
@@ -235,23 +237,31 @@ class HostedEmbedder:
         return vectors / lengths
 
 
-class CountedEmbedder:
-    """A `HostedEmbedder` whose requests are told to somebody."""
+@dataclass(frozen=True)
+class Caller:
+    """Who is asked before every batch and told of every request."""
 
-    def __init__(self, hosted: HostedEmbedder, report: Report) -> None:
+    report: Report
+    admit: Admit
+
+
+class CountedEmbedder:
+    """A `HostedEmbedder` for one caller."""
+
+    def __init__(self, hosted: HostedEmbedder, caller: Caller) -> None:
         self.name = hosted.name
         self.dimensions = hosted.dimensions
         self.max_tokens = hosted.max_tokens
         self._hosted = hosted
-        self._report = report
+        self._caller = caller
 
     async def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `Embedder`."""
-        return await self._hosted.documents(texts, self._report)
+        return await self._hosted.documents(texts, self._caller)
 
     async def embed_query(self, text: str) -> NDArray[np.float32]:
         """See `Embedder`."""
-        return await self._hosted.question(text, self._report)
+        return await self._hosted.question(text, self._caller)
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """See `Embedder`."""
@@ -282,3 +292,10 @@ def _batches(texts: Sequence[str], limits: BatchLimits) -> Iterator[tuple[int, l
 
 async def _nobody(_call: EmbeddingCall) -> None:
     """Tell nobody."""
+
+
+async def _always() -> None:
+    """Ask nobody."""
+
+
+ANYBODY = Caller(_nobody, _always)

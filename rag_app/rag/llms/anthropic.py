@@ -88,10 +88,10 @@ class _Messages:
     def read(self, event: RawMessageStreamEvent) -> Piece:
         match event.type:
             case "message_start":
-                usage = _usage(event.message)
+                if (usage := _usage(event.message)) is None:
+                    return Piece()
                 return Piece(
-                    prompt_tokens=_prompt_tokens(usage) if usage else None,
-                    cached_tokens=getattr(usage, "cache_read_input_tokens", None) or 0,
+                    prompt_tokens=_prompt_tokens(usage), cached_tokens=usage.cache_read_input_tokens or 0
                 )
             case "content_block_delta" if event.delta.type == "text_delta":
                 return Piece(event.delta.text)

@@ -25,7 +25,6 @@ from rag_app.rag.model_table import model_table
 if TYPE_CHECKING:
     import httpx2
     from openai import AsyncOpenAI
-    from openai.types.chat import ChatCompletionChunk
 
 LABEL = "OpenAI"
 NEEDS_KEY = True
@@ -92,26 +91,33 @@ class _ChatCompletions:
 
     async def open(self, prompt: Prompt, *, model: str) -> OpenStream:
         turns = [("system", prompt.system), *messages(prompt)] if prompt.system else messages(prompt)
+        from openai import AsyncStream
+
         request: dict[str, Any] = {
             "model": model,
+            "stream": True,
             "messages": [{"role": role, "content": text} for role, text in turns],
             "stream_options": {"include_usage": True},
             **self._limits(prompt, model),
         }
-        stream = await self.client.chat.completions.create(stream=True, **request)
+        # As `chat.completions.create` does it, but for the type: making the SDK's objects of every word takes
+        # half of all the processor time of an answer.
+        stream = await self.client.post(
+            "/chat/completions", body=request, cast_to=object, stream=True, stream_cls=AsyncStream[object]
+        )
         return OpenStream(stream, stream.close)
 
-    def read(self, event: ChatCompletionChunk) -> Piece:
+    def read(self, event: dict[str, Any]) -> Piece:
         text, finish_reason = "", None
-        for choice in event.choices or ():  # the chunk with the token counts has none
-            text = (choice.delta.content or choice.delta.refusal or "") if choice.delta else ""
-            finish_reason = _FINISH_REASONS.get(choice.finish_reason or "")
-        if not event.usage:
+        for choice in event.get("choices") or ():  # the chunk with the token counts has none
+            delta = choice.get("delta") or {}
+            text = delta.get("content") or delta.get("refusal") or ""
+            finish_reason = _FINISH_REASONS.get(choice.get("finish_reason") or "")
+        if not (usage := event.get("usage")):
             return Piece(text, finish_reason)
-        details = event.usage.prompt_tokens_details
-        cached_tokens = details.cached_tokens if details else None
+        cached_tokens = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
         return Piece(
-            text, finish_reason, event.usage.prompt_tokens, event.usage.completion_tokens, cached_tokens
+            text, finish_reason, usage.get("prompt_tokens"), usage.get("completion_tokens"), cached_tokens
         )
 
     async def list(self) -> AsyncIterator[OfferedModel]:

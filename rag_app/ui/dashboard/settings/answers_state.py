@@ -12,7 +12,7 @@ from rag_app.bootstrap import services
 from rag_app.domain.knowledge_bases import KnowledgeBase
 from rag_app.errors import InvalidInput, NotFound, NotSignedIn
 from rag_app.rag.prompts import ROLE
-from rag_app.services.knowledge_bases import MAX_SYSTEM_PROMPT, Provider
+from rag_app.services.knowledge_bases import MAX_SYSTEM_PROMPT
 from rag_app.ui.arguments import as_text, one_of
 from rag_app.ui.auth import current_owner
 from rag_app.ui.dashboard.create_kb.view import ProviderOption, model_options, provider_options
@@ -67,7 +67,6 @@ class AnswersState(rx.State):
 
     _saved: Draft = {}
     _draft: Draft = {}
-    _known: list[Provider] = []
 
     @rx.event
     async def load(self) -> None:
@@ -84,8 +83,7 @@ class AnswersState(rx.State):
             kb = await services().knowledge_bases.get(kb_id, owner_id=owner_id)
         except NotFound:  # the owner has none yet
             return
-        self._known = await services().knowledge_bases.providers(owner_id=owner_id)
-        _begin(self, kb)
+        await _begin(self, kb, owner_id)
 
     @rx.event
     async def choose_provider(self, name: str) -> None:
@@ -93,71 +91,73 @@ class AnswersState(rx.State):
         owner_id = await current_owner(self)
         if not self._draft:
             return
-        known = self._known = await services().knowledge_bases.providers(owner_id=owner_id)
+        known = await services().knowledge_bases.providers(owner_id=owner_id)
         one_of(name, [provider.name for provider in known if provider.is_available or name == self.provider])
         model = model_options(known, name)[0][0]
-        _change(self, llm_provider=name, llm_model=model)
+        await _change(self, owner_id, llm_provider=name, llm_model=model)
 
     @rx.event
     async def choose_model(self, model: str) -> None:
         """Let another model of the same provider answer."""
-        await current_owner(self)
+        owner_id = await current_owner(self)
         if self._draft:
-            _change(self, llm_model=one_of(model, dict(self.models)))
+            await _change(self, owner_id, llm_model=one_of(model, dict(self.models)))
 
     @rx.event
     async def add_fallback(self, value: str) -> None:
         """Let one more model stand in, after the others."""
-        await current_owner(self)
+        owner_id = await current_owner(self)
         if value and self._draft:
             chosen = choice_of(one_of(value, dict(self.more_fallbacks)))
-            _change(self, llm_fallbacks=[*self._draft["llm_fallbacks"], chosen])
+            await _change(self, owner_id, llm_fallbacks=[*self._draft["llm_fallbacks"], chosen])
 
     @rx.event
     async def remove_fallback(self, value: str) -> None:
         """Let a model stand in no more; nothing is lost before it is saved."""
-        await current_owner(self)
+        owner_id = await current_owner(self)
         kept = [each for each in self._draft.get("llm_fallbacks", []) if value_of(**each) != value]
         if self._draft:
-            _change(self, llm_fallbacks=kept)
+            await _change(self, owner_id, llm_fallbacks=kept)
 
     @rx.event
     async def move_fallback(self, value: str, by: int) -> None:
         """Ask a model sooner (-1) or later (1)."""
-        await current_owner(self)
+        owner_id = await current_owner(self)
         if self._draft and by in (-1, 1):
-            _change(self, llm_fallbacks=moved(self._draft["llm_fallbacks"], value, by))
+            await _change(self, owner_id, llm_fallbacks=moved(self._draft["llm_fallbacks"], value, by))
 
     @rx.event
     async def choose_language(self, code: str) -> None:
         """Have all answers written in one language."""
-        await current_owner(self)
+        owner_id = await current_owner(self)
         if self._draft:
-            _change(self, answer_language=one_of(code, LANGUAGES))
+            await _change(self, owner_id, answer_language=one_of(code, LANGUAGES))
 
     @rx.event
     async def enter(self, name: str, text: str) -> None:
         """Take what was typed into one of the fields."""
-        await current_owner(self)
+        owner_id = await current_owner(self)
         one_of(name, TYPED)
         if self._draft:
-            _change(self, **{name: str(text)[: MAX_SYSTEM_PROMPT * 2]})
+            await _change(self, owner_id, **{name: str(text)[: MAX_SYSTEM_PROMPT * 2]})
 
     @rx.event
     async def use_default_prompt(self) -> None:
         """Put our own instructions in the place of the owner's; they are lost only when it is saved."""
-        await current_owner(self)
+        owner_id = await current_owner(self)
         if self._draft:
             self.n_forms += 1
-            _change(self, system_prompt=ROLE)
+            await _change(self, owner_id, system_prompt=ROLE)
 
     @rx.event
     async def discard(self) -> None:
         """Back to what is saved."""
-        await current_owner(self)
+        owner_id = await current_owner(self)
+        if not self._draft:
+            return
         self._draft, self.errors = dict(self._saved), AnswerErrors()
         self.n_forms += 1
-        _show(self)
+        await _show(self, owner_id)
 
     @rx.event
     async def save(self, form: dict[str, Any]) -> Any:
@@ -171,11 +171,11 @@ class AnswersState(rx.State):
             _take_typed(self, form)
             changes = changes_in(self._draft)
             kb = await services().knowledge_bases.update(self.kb_id, owner_id=owner_id, changes=changes)
-            _begin(self, kb)
+            await _begin(self, kb, owner_id)
             self.said = "Saved. Questions are answered like this from now on."
         except InvalidInput as error:
             self.errors = error_at(error)
-            _show(self)
+            await _show(self, owner_id)
         finally:
             self.is_saving = False
 
@@ -201,19 +201,19 @@ class AnswersState(rx.State):
             self.is_previewing = False
 
 
-def _begin(state: AnswersState, kb: KnowledgeBase) -> None:
+async def _begin(state: AnswersState, kb: KnowledgeBase, owner_id: int) -> None:
     """Show what is saved."""
     state.kb_id, state.kb_name = kb.id, kb.name
     state._saved = draft_of(kb)
     state._draft = dict(state._saved)
     state.n_forms += 1
-    _show(state)
+    await _show(state, owner_id)
 
 
-def _change(state: AnswersState, **columns: Any) -> None:
+async def _change(state: AnswersState, owner_id: int, **columns: Any) -> None:
     state._draft = {**state._draft, **columns}
     state.errors = AnswerErrors()
-    _show(state)
+    await _show(state, owner_id)
 
 
 def _take_typed(state: AnswersState, form: object) -> None:
@@ -223,9 +223,9 @@ def _take_typed(state: AnswersState, form: object) -> None:
     state._draft = {**state._draft, **typed}
 
 
-def _show(state: AnswersState) -> None:
+async def _show(state: AnswersState, owner_id: int) -> None:
     draft = state._draft
-    known = state._known
+    known = await services().knowledge_bases.providers(owner_id=owner_id)
     state.provider, state.model = draft["llm_provider"], draft["llm_model"]
     state.providers = provider_options(known, chosen=state._saved["llm_provider"])
     state.models = model_options(known, state.provider, chosen=state.model)

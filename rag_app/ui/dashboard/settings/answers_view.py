@@ -159,8 +159,7 @@ def error_at(error: InvalidInput) -> AnswerErrors:
 def title_of(providers: Sequence[Provider], provider: str, model: str) -> str:
     """What a model is called, with its provider where that adds something."""
     known = next((each for each in providers if each.name == provider), None)
-    models = known.models if known else ()
-    label = next((each.label for each in models if each.id == model), model)
+    label = next((each.label for each in known.models if each.id == model), model) if known else model
     if known is None or known.is_local:
         return f"{label} (built in)" if known else label
     return f"{label} ({known.label})"
