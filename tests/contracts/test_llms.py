@@ -2,17 +2,22 @@
 
 import importlib
 import inspect
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
 
 from rag_app import registry
-from rag_app.domain.answers import Completed, ModelInfo, PriorTurn, Prompt, TextDelta, Usage
+from rag_app.domain.answers import Completed, Interrupted, ModelInfo, PriorTurn, Prompt, TextDelta, Usage
 from rag_app.domain.retrieval import Passage, PassageScores
+from rag_app.errors import PermanentError, TransientError
 from rag_app.rag import llms
+from rag_app.rag.llms import _streams
 from rag_app.rag.llms.contract import LLMSettings
 from tests.fake_llms import FORMATS, FakeLLMServer
 
@@ -52,6 +57,39 @@ async def llm(name):
         llm = registry.load(llms, name).build(settings)
         yield llm
         await llm.close()
+
+
+@pytest.fixture(params=FORMATS)
+async def hosted(request):
+    """A hosted provider with its stand-in."""
+    async with FakeLLMServer() as server:
+        settings = LLMSettings(
+            provider=request.param, api_key=SecretStr("unused"), base_url=server.base_url(request.param)
+        )
+        llm = registry.load(llms, request.param).build(settings)
+        yield request.param, server, llm
+        await llm.close()
+
+
+class Watched(dict[str, str]):
+    """An environment that notes what is read."""
+
+    def __init__(self, values: Mapping[str, str], read: set[str]) -> None:
+        super().__init__(values)
+        self.read = read
+
+    def __getitem__(self, name: str) -> str:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name, default=None):
+        self.read.add(name)
+        return super().get(name, default)
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch):
+    monkeypatch.setattr(_streams, "RETRY_WAIT_S", 0)
 
 
 def test_every_hosted_provider_has_a_stand_in():
@@ -115,6 +153,60 @@ async def test_an_answer_left_early_leaves_the_model_usable(llm):
     await events.aclose()
 
     assert [event async for event in llm.stream(PROMPT, model=llm.models[0].id)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "kind"),
+    [
+        ("overloaded", TransientError, "overloaded"),
+        ("rate_limit_429 retry_after=60", TransientError, "rate_limit"),
+        ("hang_up", TransientError, "unreachable"),
+        ("bad_key", PermanentError, "key"),
+        ("unknown_model", PermanentError, "unknown_model"),
+        ("cut", Interrupted, "interrupted"),
+        ("no_done", Interrupted, "interrupted"),
+    ],
+)
+async def test_a_failure_is_one_of_ours_with_its_kind(hosted, fault, error, kind):
+    name, _, llm = hosted
+    asked = replace(PROMPT, user=f"[[fault:{fault}]]")
+
+    with pytest.raises(error) as caught:
+        async for event in llm.stream(asked, model=llm.models[0].id):
+            assert isinstance(event, TextDelta), f"{name} calls a broken answer complete"
+
+    assert caught.value.kind == kind
+    assert isinstance(caught.value, Interrupted) == (error is Interrupted)
+
+
+async def test_leaving_early_ends_the_request(hosted):
+    _, server, llm = hosted
+    events = llm.stream(replace(PROMPT, user="[[fault:stall]]"), model=llm.models[0].id)
+    await anext(events)
+
+    await events.aclose()
+
+    await server.wait_for_disconnects()
+
+
+async def test_nothing_is_taken_from_the_environment(hosted, monkeypatch):
+    """What an SDK reads for itself would send one owner's questions with another one's key."""
+    name, server, _ = hosted
+    read = set()
+    monkeypatch.setattr(os, "environ", Watched(os.environ, read))
+    settings = LLMSettings(provider=name, api_key=SecretStr("unused"), base_url=server.base_url(name))
+    for variable in (f"{name.upper()}_API_KEY", f"{name.upper()}_BASE_URL", "GOOGLE_API_KEY"):
+        os.environ[variable] = "http://127.0.0.1:9/from-the-environment"
+
+    llm = registry.load(llms, name).build(settings)
+    events = [event async for event in llm.stream(PROMPT, model=llm.models[0].id)]
+    await llm.close()
+
+    assert isinstance(events[-1], Completed)
+    (request,) = server.requests
+    assert "from-the-environment" not in f"{request.headers} {request.path}"
+    own = {variable for variable in read if variable.startswith("RAG_")}
+    assert own == set(), "settings are handed over, not looked up"
 
 
 async def test_the_models_offered_are_those_of_the_module(llm, name):

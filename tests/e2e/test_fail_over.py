@@ -120,7 +120,8 @@ async def stop_an_answer(owner: Person, providers: FakeLLMServer) -> None:
     page = owner.page
     providers.fail_with("anthropic", "stall")
     await ask(page, "How long is the paid holiday of an employee in each calendar year?")
-    await expect(page.get_by_text("Every employee").last).to_be_visible(timeout=PATIENCE_MS)
+    growing = page.locator("article[aria-busy=true]").get_by_text("Every employee")
+    await expect(growing).to_be_visible(timeout=PATIENCE_MS)
     await page.get_by_role("button", name="Stop the answer").click()
     await providers.wait_for_disconnects()  # the provider's request ends with it
     await expect(page.get_by_text("Incomplete answer.").first).to_be_visible()
