@@ -316,6 +316,16 @@ def _make_hosted_embedder(
     return modules[access.provider].build(options, model=model, offsets=offsets)
 
 
+def installed_llm_settings(config: Settings, modules: dict[str, ModuleType]) -> dict[str, LLMSettings]:
+    """How the providers that the environment has keys for are reached, by name."""
+    guard = Guard(parse_private_hosts(config.rag_allowed_private_hosts), needs_https=True)
+    return {
+        name: _llm_settings(config, guard, access)
+        for name, access in _installed_keys(config, modules).items()
+        if access.source == "installation"
+    }
+
+
 def _llm_settings(config: Settings, guard: Guard, access: ProviderAccess) -> LLMSettings:
     """How a provider is reached; what an owner typed goes through the guard. The one place that says so."""
 
@@ -330,17 +340,6 @@ def _llm_settings(config: Settings, guard: Guard, access: ProviderAccess) -> LLM
         first_token_timeout_s=config.rag_llm_first_token_timeout_s,
         idle_timeout_s=config.rag_llm_idle_timeout_s,
     )
-
-
-def installed_providers(config: Settings) -> dict[str, LLMSettings]:
-    """How the hosted providers are reached that the environment has a key or a server for."""
-    modules = {name: registry.load(llms, name) for name in registry.names(llms)}
-    guard = Guard(parse_private_hosts(config.rag_allowed_private_hosts), needs_https=True)
-    return {
-        name: _llm_settings(config, guard, access)
-        for name, access in _installed_keys(config, modules).items()
-        if modules[name].NEEDS_KEY
-    }
 
 
 def _make_llm(

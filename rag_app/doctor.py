@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rag_app import registry
-from rag_app.bootstrap import installed_providers
+from rag_app import bootstrap, registry
 from rag_app.db.check import check_database
 from rag_app.db.embedded import writable_folder
 from rag_app.db.file_locks import FileLock
@@ -130,9 +129,9 @@ def _keys(configuration: Settings) -> Iterator[Finding]:
 async def examine_providers(configuration: Settings) -> list[ProviderTrial]:
     """Make a few small real calls to each provider that has a key here; they cost next to nothing."""
     found: list[ProviderTrial] = []
-    for name, settings in installed_providers(configuration).items():
-        module = registry.load(llms, name)
-        found += await try_provider(module, settings)
+    modules = {name: registry.load(llms, name) for name in registry.names(llms)}
+    for name, settings in bootstrap.installed_llm_settings(configuration, modules).items():
+        found += await try_provider(modules[name], settings)
         if embedding_models := model_table().of(name, "embedding"):
             embedder = registry.load(embedders, name)
             found.append(await try_embedder(embedder, settings, embedding_models[0]))

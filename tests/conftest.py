@@ -94,10 +94,14 @@ def run_jobs(services: Services) -> Callable[[], Awaitable[None]]:
 
     async def run() -> None:
         async with services.jobs_queue.open_async():
-            await services.jobs_queue.run_worker_async(
-                queues=["default"], wait=False, concurrency=2, install_signal_handlers=False,
-                listen_notify=False, delete_jobs="successful",
-            )  # fmt: skip
+            n_left, n_before = 10**9, -1
+            while n_left and n_left != n_before:  # jobs that had to wait for another one's lock
+                await services.jobs_queue.run_worker_async(
+                    queues=["default"], wait=False, concurrency=2, install_signal_handlers=False,
+                    listen_notify=False, delete_jobs="successful",
+                )  # fmt: skip
+                waiting = await services.jobs_queue.job_manager.list_jobs_async(status="todo")
+                n_before, n_left = n_left, sum(job.scheduled_at is None for job in waiting)
 
     return run
 

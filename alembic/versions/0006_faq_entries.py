@@ -1,5 +1,7 @@
 """FAQ entries: a question with its answer, searched through the chunks of a document of its own.
 
+Words are indexed anew by the worker, because codes that are written apart are codes now.
+
 Revision ID: 0006
 Revises: 0005
 """
@@ -21,6 +23,7 @@ ALTER TABLE knowledge_base
   ALTER COLUMN question_key SET NOT NULL;
 CREATE UNIQUE INDEX idx_knowledge_base_question ON knowledge_base(kb_id, question_key);
 CREATE INDEX idx_documents_source ON documents(kb_id, source, id DESC);
+UPDATE kb_search SET needs_words = true;
 """
 
 UNDO = """

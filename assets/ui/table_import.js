@@ -38,7 +38,7 @@ function Column({ id, label, columns, value, onChange }) {
     h("label", { htmlFor: id, className: "field-label" }, label),
     h(
       "select",
-      { id, className: "input", value, onChange: (event) => onChange(Number(event.target.value)) },
+      { id, className: "control", value, onChange: (event) => onChange(Number(event.target.value)) },
       columns.map((name, at) => h("option", { key: at, value: at }, name || `Column ${at + 1}`)),
     ),
   );

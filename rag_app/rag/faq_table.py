@@ -23,7 +23,7 @@ _CELL_END = re.compile(r"(?<!\\)\|")
 
 
 def of_csv(content: bytes) -> list[tuple[int, list[str]]]:
-    """The rows of comma-, semicolon- or tab-separated values, each with the number of its last line.
+    """The rows of comma-, semicolon- or tab-separated values, numbered as a spreadsheet shows them.
 
     Raises:
         InvalidInput: it cannot be read to its end; the message names the line.
@@ -32,7 +32,7 @@ def of_csv(content: bytes) -> list[tuple[int, list[str]]]:
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=find_delimiter(text))
     try:
-        return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+        return [(n, row) for n, row in enumerate(reader, start=1) if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise InvalidInput(
             f"Line {reader.line_num:,} of this table cannot be read. Check its quotation marks.", field="file"

@@ -79,6 +79,7 @@ def fuse(
     fused = np.clip(weight * shares + (1 - weight) * word_shares, 0, 1)
     both = np.where(ranks > 0, ranks, UNRANKED) + np.where(word_ranks > 0, word_ranks, UNRANKED)
     order = np.lexsort((ids, both, -fused))
+    ranks, word_ranks = ranks.astype(np.int64), word_ranks.astype(np.int64)
     columns = (column[order].tolist() for column in (ids, ranks, word_ranks, scores, word_scores, fused))
     return [
         Fused(

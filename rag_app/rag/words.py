@@ -28,9 +28,11 @@ _IN_THREES = re.compile(
 _THOUSANDS = re.compile(r"(?<![\w.,])\d{1,3}(?:[,'\u2019\u00a0\u202f]\d{3})+(?![\w]|[.,]\d)")
 # Letters and digits joined by marks; it can begin at one place of a run only, or it would take for ever.
 _IDENTIFIER = re.compile(r"(?<![\w.-])[^\W_]+(?:[-_.][^\W_]+)+(?!\w)")
-# A code written apart. Documents must have it in capitals, and no year: "in 2019" is two words.
+# A code written apart. Documents must have it in capitals, and no year, amount or "AD 1500": these are words.
 _APART = re.compile(r"(?<![\w.-])([^\W\d_]{1,8})[ \u00a0](\d{3,}[^\W\d_]{0,2})(?!\w|[-.,'\u2019]\w)")
 _YEAR = re.compile(r"(?:1[89]|20)\d\d")
+_ERAS = frozenset("A AD BC CE".split())
+_MEASURE = re.compile(r"\d+[^\W\d_]{1,2}")
 _CURRENCIES = frozenset("CHF EUR GBP JPY USD".split())
 _PLAIN_NUMBER = re.compile(r"\d+(?:[.,]\d+)?|[vV]?\d+(?:\.\d+)+")
 _SLASHED = re.compile(r"(?<=\w)[/\\](?=\w)")
@@ -69,7 +71,12 @@ def has_phrases(content: str, phrases: Sequence[str]) -> bool:
 
 
 def is_identifier(word: str) -> bool:
-    """Whether a word is a code rather than language: letters with at least three digits, as err4012."""
+    """Whether a word is a code rather than language: letters with at least three digits, as err4012.
+
+    A number with an ending is none: 1990s, 100th, 250mg.
+    """
+    if _MEASURE.fullmatch(word):
+        return False
     return sum(letter.isdigit() for letter in word) >= MIN_DIGITS and any(map(str.isalpha, word))
 
 
@@ -133,7 +140,7 @@ def _spaced(text: str) -> str:
 
 def _joined(match: re.Match[str]) -> str:
     letters, number = match.groups()
-    is_code = letters.isupper() and letters not in _CURRENCIES and not _YEAR.fullmatch(number)
+    is_code = letters.isupper() and letters not in _CURRENCIES | _ERAS and not _YEAR.fullmatch(number)
     return f" {letters}{number} {letters} {number} " if is_code else match.group()
 
 

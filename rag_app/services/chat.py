@@ -372,6 +372,8 @@ class _Store:
 
     def _by_whom(self, answer: _Answer) -> dict[str, Any]:
         """The model that answered, or the one that was to, where nobody has begun."""
+        if answer.curated is not None:
+            return {"provider": None, "model": CURATED_MODEL}
         by = answer.answering
         if by is None:
             return {"provider": self.kb.llm_provider, "model": self.kb.llm_model}

@@ -19,6 +19,7 @@ from rag_app.domain.usage import CallContext, ProviderCall
 from rag_app.errors import PermanentError
 from rag_app.rag.embedders._hosted import EmbeddingCall, HostedEmbedder
 from rag_app.rag.embedders.contract import Embedder, LateEmbedder
+from rag_app.services.answer_in_progress import answer_ids
 from rag_app.services.limits import LimitService
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
@@ -123,7 +124,8 @@ class Embedders:
         name = name or kb.embedding_model
         if self.hosted is None or not is_hosted(name):
             return self.get(name)
-        return await self.hosted.get(name, CallContext(kb.owner_id, "embedding", kb.id, kb.name))
+        context = CallContext(kb.owner_id, "embedding", kb.id, kb.name, **answer_ids())
+        return await self.hosted.get(name, context)
 
     async def hosted_choices(self, owner_id: int) -> list[EmbeddingChoice]:
         """The models of providers that an owner may choose."""

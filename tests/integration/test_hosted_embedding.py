@@ -273,6 +273,18 @@ def test_the_start_makes_room_for_every_model_of_the_table(config, database):
     assert all(f"halfvec({dimensions})" in index for _, dimensions, index in found)
 
 
+async def test_embedding_a_question_is_counted_with_its_answer(owner, kb, run_jobs):
+    await switch(owner, kb, SMALL)
+    await run_jobs()
+    conversation_id = await owner.converse(kb["id"])
+
+    answer = await owner.ask(conversation_id, "How much leave is there?")
+
+    usage = (await owner.http.get(f"/api/chat/conversations/{conversation_id}")).json()["usage"]
+    assert usage["total"]["n_calls"] == 2
+    assert usage["answers"][str(answer["id"])]["n_calls"] == 2
+
+
 async def test_nothing_is_asked_beyond_the_budget_and_it_goes_on_when_that_is_lifted(
     owner, kb, run_jobs, server, services
 ):

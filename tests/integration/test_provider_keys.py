@@ -345,11 +345,13 @@ async def test_new_key_forgets_what_was_found_about_the_old_one(services, keys, 
     assert (await keys.status("openai", owner_id=owner_id)).checked_at is None
 
 
-async def test_tests_cannot_be_used_to_count_the_servers_of_a_network(services, keys, owner_id, own_server):
+async def test_tests_cannot_be_used_to_count_the_servers_of_a_network(
+    services, keys, owner_id, own_server, monkeypatch
+):
+    monkeypatch.setattr(provider_checks, "TESTS_PER_MINUTE", 1)  # more may take more than a minute here
     await keys.save("openai", owner_id=owner_id, api_key=KEY, base_url=own_server)
 
-    for _ in range(provider_checks.TESTS_PER_MINUTE):
-        await services.provider_checks.check("openai", owner_id=owner_id)
+    await services.provider_checks.check("openai", owner_id=owner_id)
     with pytest.raises(LimitReached):
         await services.provider_checks.check("openai", owner_id=owner_id)
 

@@ -128,7 +128,7 @@ def test_days_as_bars():
         "Cost by day, 1 March 2026 to 2 March 2026. Highest on 1 March 2026: $0.02."
     )
     assert drawn.tokens.bars[0].text == "1 March 2026: 300 read, 100 written"
-    assert (drawn.tokens.bars[0].height, drawn.tokens.bars[0].upper_height) == ("60.00%", "20.00%")
+    assert (drawn.tokens.bars[0].height, drawn.tokens.bars[0].upper_height) == ("75.00%", "25.00%")
     assert drawn.calls.bars[0].text == "1 March 2026: 4 calls · 1 error"
     assert drawn.speed.bars[0].text == "1 March 2026: half within 0.4 s, 19 of 20 within 1.6 s"
     assert drawn.speed.bars[1].text == "2 March 2026: no answers"
@@ -148,7 +148,7 @@ def test_unknown_cost_is_said_where_no_bar_stands():
         ([0, 0], ["0.00%", "0.00%"]),
         ([100, 50], ["100.00%", "50.00%"]),
         ([1_000_000, 1], ["100.00%", f"{LEAST:.2f}%"]),
-        ([0.3], ["60.00%"]),
+        ([0.3], ["75.00%"]),
     ],
     ids=str,
 )

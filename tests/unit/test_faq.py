@@ -94,7 +94,7 @@ def test_columns_are_found_by_their_names(header, columns):
 def test_a_csv_keeps_lines_within_cells_and_knows_its_own():
     rows = faq_table.of_csv('q;a\r\n"One?";"first\nsecond"\r\n\r\n"Two; really?";b\r\n'.encode("cp1252"))
 
-    assert rows == [(1, ["q", "a"]), (3, ["One?", "first\nsecond"]), (5, ["Two; really?", "b"])]
+    assert rows == [(1, ["q", "a"]), (2, ["One?", "first\nsecond"]), (4, ["Two; really?", "b"])]
 
 
 def test_a_csv_that_never_closes_its_quotes_names_the_line():

@@ -217,7 +217,8 @@ def _answered(turn: Turn, message: Message, *, for_owner: bool) -> Turn:
     labels = {c.marker: _place(c.document_name, page_words(c.page)) for c in message.citations}
     details = message.metadata
     is_complete = message.status == "complete"
-    grounding = grounding_words(details) if message.citations and is_complete else ""
+    is_written = is_complete and not details.get("curated")  # what the owner wrote needs no support
+    grounding = grounding_words(details) if message.citations and is_written else ""
     stood_in = bool(details.get("instead_of"))
     facts = [grounding, model_words(details, for_owner=for_owner) if is_complete or stood_in else ""]
     return replace(

@@ -18,7 +18,7 @@ from rag_app.ui.components.base import Text, shown_if
 
 GAP = 0.24  # of a bar's place
 LEAST = 0.8  # percent of the height: what is little must still be seen
-STEPS = (1, 2, 2.5, 5, 10)
+STEPS = (1, 2, 4, 6, 8, 10)  # half of each is a number that reads well
 
 UpperTone: TypeAlias = Literal["soft", "danger"]
 

@@ -98,16 +98,22 @@ def _row(model: ModelRow) -> rx.Component:
     return row(
         cell(
             rx.el.div(
-                rx.el.span(model.label, class_name="font-medium"),
-                rx.cond(model.source != "", badge(model.source, tone=model.tone)),
-                class_name="flex flex-wrap items-center gap-2",
+                rx.el.div(
+                    rx.el.span(model.label, class_name="font-medium"),
+                    rx.cond(model.source != "", badge(model.source, tone=model.tone)),
+                    class_name="flex flex-wrap items-center gap-2",
+                ),
+                rx.el.div(model.id, class_name="break-all text-sm font-normal text-muted"),
+                class_name="min-w-0",
             ),
-            rx.el.div(model.id, class_name="break-all text-sm text-muted"),
         ),
         cell(model.use, label="For"),
         cell(
-            rx.el.div(model.price),
-            rx.cond(model.tier != "", rx.el.div(model.tier, class_name="text-sm text-muted")),
+            rx.el.div(
+                rx.el.div(model.price),
+                rx.cond(model.tier != "", rx.el.div(model.tier, class_name="text-sm text-muted")),
+                class_name="min-w-0 max-md:text-right",
+            ),
             label="Price in US dollars",
         ),
         cell(

@@ -115,7 +115,8 @@ def _cost(switch: EmbeddingSwitch, choice: EmbeddingChoice | None) -> str:
     size = f"{counted(switch.n_total, 'chunk')} with about {switch.n_tokens:,} tokens"
     if cost is None:
         return f"What that costs is not known: {size}. Its provider charges whoever the key belongs to."
-    return f"This costs about {dollars(cost)}: {size}. Later uploads and searches cost a little as well."
+    about = dollars(cost) if dollars(cost).startswith("less") else f"about {dollars(cost)}"
+    return f"This costs {about}: {size}. Later uploads and searches cost a little as well."
 
 
 def _progress(switch: EmbeddingSwitch) -> str:

@@ -187,8 +187,6 @@ def _table() -> rx.Component:
     return rx.el.section(
         section_header(
             title="In numbers",
-            text="First word: by then half / 19 of 20 answers had begun. Days are those of UTC, "
-            "and ≈ stands before what is partly estimated.",
             actions=rx.el.div(
                 select(
                     name="group_by",
