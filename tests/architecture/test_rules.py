@@ -221,7 +221,7 @@ def test_the_version_is_the_same_everywhere():
     [
         ("search.ask(", {"rag_app/services/candidates.py"}),
         (".finder.find(", {"rag_app/services/retrieval.py"}),
-        ("retrieval.retrieve(", {"rag_app/services/chat.py", "rag_app/services/prompt_previews.py"}),
+        ("retrieval.retrieve(", {"rag_app/services/chat.py"}),
     ],
 )
 def test_there_is_one_path_from_a_question_to_its_passages(call, callers):
