@@ -12,7 +12,7 @@ from rag_app.domain.conversations import AnswerEvent
 
 PAUSE_S = 0.085  # between two updates: 12 a second read as flowing text
 LOOK_S = 0.4  # how long a silent model keeps us from looking whether to go on
-GRACE_S = 4.0  # a tab may lose its connection for a moment
+GRACE_S = 0.5  # a closed tab ends its answer within a second; what came is kept and can be asked again
 
 
 async def batches(events: AsyncGenerator[AnswerEvent]) -> AsyncGenerator[list[AnswerEvent]]:
