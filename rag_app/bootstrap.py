@@ -111,6 +111,7 @@ class Services:
 
     async def close(self) -> None:
         """Give back connections."""
+        await self.usage.close()
         await self.llms.close()
         await self.retrieval.embedders.close()
         await self.rerankers.close()
