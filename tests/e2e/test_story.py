@@ -80,7 +80,7 @@ async def sign_up(owner: Person, email: str) -> None:
 
 async def create_kb(owner: Person, name: str) -> None:
     page = owner.page
-    await page.get_by_role("button", name=re.compile("Create")).first.click()
+    await page.get_by_role("button", name=re.compile("Create|New knowledge base")).first.click()
     window = page.get_by_role("dialog", name="New knowledge base")
     await expect(window.get_by_label("Who writes the answers")).to_have_value("local")
     await window.get_by_role("button", name="Create", exact=True).click()
