@@ -40,7 +40,7 @@ MOST_SLIPS = 5  # words of a question that are looked up in other spellings
 TOLD_FROM = 20  # passages whose spelling is told in the trace
 SIMILAR_WEIGHT = 0.7  # of a word that resembles the one asked for, for each slip
 MANY_POSTINGS = 200_000  # from here on they are added up beside the event loop
-VERY_MANY, EFFORT, MORE_EFFORT = 200_000, 100, 250  # chunks; what keeps the index's recall above 0.98
+VERY_MANY, EFFORT, MORE_EFFORT = 200_000, 160, 250  # chunks; what keeps the index's recall above 0.98
 SEARCHES_AT_ONCE = 8  # in the database; the others wait their turn
 
 
