@@ -223,7 +223,7 @@ class ModelCalls:
             progress.outcome = error.kind or "failed"
             attempt.failed(progress.outcome, getattr(error, "retry_after_s", None))
             raise
-        except Exception:
+        except Exception:  # a fault of ours: it goes on, and its row must not say that somebody cancelled
             progress.outcome = "failed"
             raise
         finally:
