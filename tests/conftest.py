@@ -97,7 +97,7 @@ def run_jobs(services: Services) -> Callable[[], Awaitable[None]]:
             n_left, n_before = 10**9, -1
             while n_left and n_left != n_before:  # jobs that had to wait for another one's lock
                 await services.jobs_queue.run_worker_async(
-                    queues=["default"], wait=False, concurrency=2, install_signal_handlers=False,
+                    queues=["default", "sources"], wait=False, concurrency=2, install_signal_handlers=False,
                     listen_notify=False, delete_jobs="successful",
                 )  # fmt: skip
                 waiting = await services.jobs_queue.job_manager.list_jobs_async(status="todo")

@@ -91,6 +91,7 @@ CREATE TABLE source_items (
 CREATE UNIQUE INDEX idx_source_items_key ON source_items(source_id, md5(key));
 CREATE INDEX idx_source_items_status ON source_items(source_id, status, id DESC);
 CREATE INDEX idx_source_items_parent ON source_items(source_id, md5(parent)) WHERE parent <> '';
+CREATE INDEX idx_source_items_missing ON source_items(missing_since) WHERE status = 'missing';
 CREATE INDEX idx_source_items_document ON source_items(document_id) WHERE document_id IS NOT NULL;
 
 CREATE TABLE source_events (
@@ -110,6 +111,9 @@ ALTER TABLE documents
   ADD COLUMN url TEXT NOT NULL DEFAULT '',
   ADD COLUMN modified_at TIMESTAMPTZ;
 CREATE INDEX idx_documents_source_id ON documents(source_id) WHERE source_id IS NOT NULL;
+
+CREATE INDEX idx_document_jobs_open ON document_processing_jobs(kb_id)
+  WHERE status IN ('pending', 'processing');
 
 DROP TABLE web_scrape_history, web_sources, email_sync_history, email_knowledge, email_credentials;
 """
@@ -150,6 +154,7 @@ CREATE VIEW email_knowledge AS
 """
 
 UNDO = """
+DROP INDEX idx_document_jobs_open;
 DROP VIEW web_sources, web_scrape_history, email_credentials, email_sync_history, email_knowledge;
 ALTER TABLE documents DROP COLUMN source_id, DROP COLUMN url, DROP COLUMN modified_at;
 DROP TABLE source_events, source_items, source_runs, sources;
