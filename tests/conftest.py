@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+import psycopg
 import pytest
 from starlette.types import ASGIApp
 
@@ -86,6 +87,18 @@ async def services(config: Settings, embedder: Embedder) -> AsyncIterator[Servic
     yield built
     bootstrap.use(None)
     await built.close()
+
+
+@pytest.fixture
+def sql(database: str) -> Callable[..., list[tuple[Any, ...]]]:
+    """Ask the database something, beside everything that is checked; returns rows."""
+
+    def ask(statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(database, autocommit=True) as connection:
+            found = connection.execute(statement.encode(), values)
+            return found.fetchall() if found.description else []
+
+    return ask
 
 
 @pytest.fixture
