@@ -15,7 +15,22 @@ from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.sources.contract import SourceParts
 
 NAMES = registry.names(sources)
-HOSTILE: list[Any] = [None, 17, [], {}, "\x00", "x" * 5_000, "javascript:alert(1)", {"a": [1]}, True, -1, "‮"]
+SETTINGS = (
+    "url", "mode", "address", "host", "port", "username", "folders", "include", "max_pages", "provider",
+)  # fmt: skip
+HOSTILE: list[Any] = [
+    None,
+    17,
+    [],
+    {},
+    "\x00",
+    "x" * 5_000,
+    "javascript:alert(1)",
+    {"a": [1]},
+    True,
+    -1,
+    "\u202e",
+]
 
 
 def parts() -> SourceParts:
@@ -59,20 +74,8 @@ def test_nothing_at_all_is_refused_in_words(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_whatever_is_sent_is_refused_or_made_safe(name, value):
     module = registry.load(sources, name)
-    keys = {
-        "url",
-        "mode",
-        "address",
-        "host",
-        "port",
-        "username",
-        "folders",
-        "include",
-        "max_pages",
-        "provider",
-    }
     try:
-        config = module.check_config(dict.fromkeys(keys, value))
+        config = module.check_config(dict.fromkeys(SETTINGS, value))
     except InvalidInput:
         return
     assert json.loads(json.dumps(config)) == config
