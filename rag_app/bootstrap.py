@@ -38,6 +38,7 @@ from rag_app.services.accounts import AccountService
 from rag_app.services.admin import AdminService
 from rag_app.services.candidates import CandidateFinder
 from rag_app.services.chat import ChatService
+from rag_app.services.chunk_previews import ChunkPreviewService
 from rag_app.services.conversations import ConversationService
 from rag_app.services.documents import DocumentService
 from rag_app.services.embedders import Embedders, HostedEmbedders, is_hosted
@@ -82,6 +83,7 @@ class Services:
     admin: AdminService
     knowledge_bases: KnowledgeBaseService
     prompt_previews: PromptPreviewService
+    chunk_previews: ChunkPreviewService
     documents: DocumentService
     ingestion: IngestionService
     faq: FaqService
@@ -172,7 +174,15 @@ def build(config: Settings) -> Services:
         wall_s=config.rag_parse_timeout_s,
     )
     knowledge_bases = KnowledgeBaseService(
-        sessions, storage, modules, keys, config.rag_local_embedder, all_rerankers, catalogue, quotas
+        sessions,
+        storage,
+        modules,
+        keys,
+        config.rag_local_embedder,
+        all_embedders,
+        all_rerankers,
+        catalogue,
+        quotas,
     )
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
@@ -190,6 +200,7 @@ def build(config: Settings) -> Services:
         admin=AdminService(sessions, quotas),
         knowledge_bases=knowledge_bases,
         prompt_previews=PromptPreviewService(sessions, knowledge_bases, retrieval, catalogue),
+        chunk_previews=ChunkPreviewService(sessions, all_embedders, knowledge_bases),
         documents=DocumentService(
             sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas
         ),

@@ -13,6 +13,7 @@ import structlog
 from rag_app.db import queue
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, accounts, documents, facets, jobs, knowledge_bases, word_index
+from rag_app.domain.chunk_sizes import ChunkSize
 from rag_app.domain.knowledge_bases import (
     BatchProgress,
     Document,
@@ -35,6 +36,7 @@ from rag_app.storage import Storage
 log = structlog.get_logger()
 
 MAX_CHUNK_CHARACTERS = 20_000
+AT_ONCE = 200  # documents queued in one transaction
 
 
 @dataclass(frozen=True)
@@ -238,6 +240,28 @@ class DocumentService:
             job = (await documents.get(session, scope, document_id=document_id)).job
             assert job is not None
             return job
+
+    async def reingest_all(self, kb_id: int, *, owner_id: int, only_cut_otherwise: bool = True) -> int:
+        """Read documents again whose chunks have another size than is set, or all; returns how many.
+
+        Old chunks serve until the new ones are ready. Text that is embedded already is not paid for again.
+        Raises NotFound.
+        """
+        n_queued, after = 0, 0
+        while True:  # some at a time, so that nobody else waits for long
+            async with self.sessions.begin() as session:
+                scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
+                kb = await knowledge_bases.get(session, scope, counted=False)
+                size = ChunkSize.of(kb.rag_config) if only_cut_otherwise else None
+                found = await documents.to_read_again(session, scope, size=size, after=after, limit=AT_ONCE)
+                for document in found:
+                    await self._add_job(session, scope, document.id, document.name, document.size_bytes)
+            n_queued += len(found)
+            if len(found) < AT_ONCE:
+                break
+            after = found[-1].id
+        log.info("documents_read_again", kb_id=kb_id, n_documents=n_queued)
+        return n_queued
 
     # Jobs
 

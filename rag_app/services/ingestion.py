@@ -23,6 +23,7 @@ from rag_app.db.queries import access, documents, jobs, knowledge_bases, word_in
 from rag_app.db.queries.documents import KnownVector, NewChunk
 from rag_app.db.queries.search import vector_literal
 from rag_app.db.statements import take_time
+from rag_app.domain.chunk_sizes import ChunkSize
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
 from rag_app.domain.faq import SOURCE as FAQ
 from rag_app.domain.knowledge_bases import Document, Job, KbScope, KnowledgeBase
@@ -37,13 +38,11 @@ from rag_app.rag.parsers.sandbox import parse_file
 from rag_app.rag.words import words_of_chunk
 from rag_app.services.embedders import Embedders, embed
 from rag_app.services.limits import LimitService
+from rag_app.services.rag_configs import RECOMMENDED
 from rag_app.storage import Storage
 
 log = structlog.get_logger()
 
-# A paragraph or two. Measured on XQuAD and SQuAD: 256 cuts through more of what belongs together.
-CHUNK_TOKENS = 384
-RESERVED_TOKENS = 8  # the model's own prefix and marks
 BATCH = 32  # chunks embedded between two reports of progress; also what a crash can cost at most
 PARSED_PERCENT = 30
 MAX_CRASHES = 5  # of workers while they read one file, so that it cannot kill them for ever
@@ -127,11 +126,14 @@ class IngestionService:
     async def _ingest(self, job: Job, scope: KbScope, document: Document, kb: KnowledgeBase) -> None:
         parsed = await self._parse(job, scope, document)
         embedder = await self.embedders.of(kb)
+        size = ChunkSize.of(kb.rag_config if document.source != FAQ else RECOMMENDED)
+        fitting = size.within(embedder.max_tokens)
         drafts = await asyncio.to_thread(
             cut,
             parsed,
             token_offsets=embedder.token_offsets,
-            max_tokens=min(CHUNK_TOKENS, embedder.max_tokens - RESERVED_TOKENS),
+            max_tokens=fitting.tokens,
+            overlap_tokens=fitting.overlap_tokens,
         )
         if not drafts:
             raise PermanentError("This file contains no text.")
@@ -160,6 +162,7 @@ class IngestionService:
                 language=language,
                 model_id=kb.embedding_model_id,
                 new_chunks=new_chunks,
+                size=size,
             )
 
     async def _take_room(self, job: Job, scope: KbScope, document: Document, n_chunks: int) -> None:

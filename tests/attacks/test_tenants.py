@@ -42,6 +42,10 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "PUT /api/knowledge-bases/{kb_id}": [{"name": "Mine"}, {"is_active": False}, {}],
     "PUT /api/knowledge-bases/{kb_id}/rag-config": [{"rerank": False}, {"preset": "fast"}],
     "PUT /api/knowledge-bases/{kb_id}/documents/{document_id}": [{"tags": ["mine"]}],
+    "POST /api/knowledge-bases/{kb_id}/chunk-preview": [
+        {"document_id": "{document_id}"},
+        {"document_id": "{document_id}", "chunk_tokens": 100, "overlap_tokens": 10},
+    ],
     "POST /api/knowledge-bases/{kb_id}/knowledge": [{"question": "Mine?", "answer": "Mine"}],
     "PUT /api/knowledge-bases/{kb_id}/knowledge/{entry_id}": [{"answer": "Mine"}, {"tags": ["mine"]}, {}],
     "POST /api/knowledge-bases/{kb_id}/share-links": [{"renew": True}, {"renew": False}],

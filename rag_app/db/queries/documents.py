@@ -14,6 +14,7 @@ from rag_app.db.queries import word_index
 from rag_app.db.queries.search import vector_literal
 from rag_app.db.queries.word_index import ChunkWords
 from rag_app.db.statements import run, take_time
+from rag_app.domain.chunk_sizes import ChunkSize
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
 from rag_app.domain.knowledge_bases import Document, Job, KbScope, PagePart, StoredChunk, StoredPage
 from rag_app.errors import NotFound
@@ -27,6 +28,8 @@ SELECT d.*, j.id AS job_id, j.status AS job_status, j.stage, j.progress_percenta
 FROM documents d LEFT JOIN LATERAL (
   SELECT * FROM document_processing_jobs WHERE document_id = d.id ORDER BY id DESC LIMIT 1) j ON true
 """
+_IS_CUT = "ready_at IS NOT NULL AND source <> 'faq'"  # an FAQ entry is one chunk, whatever the size
+_CUT_OTHERWISE = "(chunk_tokens, overlap_tokens) <> (:tokens, :overlap)"
 
 
 def _document(row: Any) -> Document:
@@ -247,6 +250,74 @@ async def pages(session: AsyncSession, scope: KbScope, *, document_id: int) -> l
         params={"kb_id": scope.kb_id, "document_id": document_id},
     )
     return [StoredPage(row.position, row.number, row.text) for row in found]
+
+
+async def first_pages(
+    session: AsyncSession, scope: KbScope, *, document_id: int, characters: int
+) -> tuple[list[StoredPage], int]:
+    """The beginning of the extracted text, at most so many characters; and how many there are in all."""
+    found = await run(
+        session,
+        sa.text("""
+            WITH pages AS (
+              SELECT p.position, p.number, p.text,
+                     sum(length(p.text)) OVER (ORDER BY p.position) - length(p.text) AS begins_at,
+                     sum(length(p.text)) OVER () AS in_all
+              FROM document_pages p JOIN documents d ON d.id = p.document_id
+              WHERE d.kb_id = :kb_id AND d.id = :document_id)
+            SELECT position, number, substr(text, 1, CAST(:characters - begins_at AS integer)) AS text, in_all
+            FROM pages WHERE begins_at < :characters ORDER BY position
+        """),
+        params={"kb_id": scope.kb_id, "document_id": document_id, "characters": characters},
+    )
+    rows = found.all()
+    in_all = int(rows[0].in_all) if rows else 0
+    return [StoredPage(row.position, row.number, row.text) for row in rows], in_all
+
+
+async def count_cut_otherwise(session: AsyncSession, scope: KbScope, *, size: ChunkSize) -> tuple[int, int]:
+    """How many documents can be searched, and how many of them have chunks of another size."""
+    found = await run(
+        session,
+        sa.text(f"""
+            SELECT count(*) AS n_all, count(*) FILTER (WHERE {_CUT_OTHERWISE}) AS n_otherwise
+            FROM documents WHERE kb_id = :kb_id AND {_IS_CUT}
+        """),
+        params={"kb_id": scope.kb_id, "tokens": size.tokens, "overlap": size.overlap_tokens},
+    )
+    row = found.one()
+    return row.n_all, row.n_otherwise
+
+
+async def to_read_again(
+    session: AsyncSession, scope: KbScope, *, size: ChunkSize | None, after: int, limit: int
+) -> list[Document]:
+    """Documents that can be searched and are not being read, held until the transaction ends; by id.
+
+    Args:
+        size: only those with chunks of another size; None for all.
+        after: the id they come after.
+    """
+    found = await run(
+        session,
+        sa.text(f"""
+            SELECT id FROM documents d WHERE kb_id = :kb_id AND {_IS_CUT} AND id > :after
+            AND (NOT :only_others OR {_CUT_OTHERWISE})
+            AND NOT EXISTS (SELECT 1 FROM document_processing_jobs j
+                            WHERE j.document_id = d.id AND j.status IN ('pending', 'processing'))
+            ORDER BY id LIMIT :limit FOR UPDATE
+        """),
+        params={
+            "kb_id": scope.kb_id,
+            "after": after,
+            "only_others": size is not None,
+            "tokens": size.tokens if size else 0,
+            "overlap": size.overlap_tokens if size else 0,
+            "limit": limit,
+        },
+    )
+    ids = [row.id for row in found]
+    return [await get(session, scope, document_id=document_id) for document_id in ids]
 
 
 async def page_parts(
@@ -551,6 +622,7 @@ async def swap_contents(
     language: str,
     model_id: int,
     new_chunks: Sequence[NewChunk],
+    size: ChunkSize,
 ) -> None:
     """Put new pages and chunks in the place of the old and mark the document ready.
 
@@ -576,7 +648,7 @@ async def swap_contents(
         sa.text("""
             UPDATE documents SET status = 'ready', error_message = NULL, ready_at = now(), language = :language,
               used_ocr = :used_ocr, media_type = :media_type, n_pages = :n_pages, n_chunks = :n_chunks,
-              n_tokens = :n_tokens
+              n_tokens = :n_tokens, chunk_tokens = :chunk_tokens, overlap_tokens = :overlap_tokens
             WHERE kb_id = :kb_id AND id = :document_id
         """),
         params=params
@@ -587,6 +659,8 @@ async def swap_contents(
             "n_pages": parsed.n_pages,
             "n_chunks": len(new_chunks),
             "n_tokens": sum(item.draft.n_tokens for item in new_chunks),
+            "chunk_tokens": size.tokens,
+            "overlap_tokens": size.overlap_tokens,
         },
     )
 
