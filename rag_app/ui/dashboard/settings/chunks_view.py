@@ -81,9 +81,8 @@ def cut_view(found: ChunkSettings) -> CutView:
     n, n_all = found.n_otherwise, found.n_documents
     if n == 0:
         return CutView(found.most_tokens)
-    which = (
-        "Your document still has" if n == n_all == 1 else f"{n:,} of {counted(n_all, 'document')} still have"
-    )
+    some = f"{n:,} of {counted(n_all, 'document')} still {'has' if n == 1 else 'have'}"
+    which = "Your document still has" if n_all == 1 else some
     return CutView(
         found.most_tokens,
         n,
