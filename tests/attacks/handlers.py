@@ -282,7 +282,6 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "ChunksState.save": lambda a: cutting(a, {"chunk_tokens": "100", "overlap_tokens": "9"}),
     "ChunksState.ask": cutting,
     "ChunksState.keep": cutting,
-    "ChunksState.read_again": cutting,
     "ChunksState.watch": lambda a: cutting(a, vars={"reading": Reading(is_open=True)}),
     # how it answers
     "AnswersState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
@@ -368,6 +367,7 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "DocumentState.stop_editing": document,
     "DocumentState.save": lambda a: document(a, {"content": "Mine"}, vars={"editing_id": a.chunk_id}),
     "KnowledgeBaseState.read_again": lambda a: documents(a, a.document_id),
+    "ChunksState.read_again": cutting,
     "KnowledgeBaseState.ask_to_delete": lambda a: documents(a, a.document_id),
     "KnowledgeBaseState.keep": documents,
     "KnowledgeBaseState.delete": lambda a: documents(a, vars={"deleting_id": a.document_id}),
