@@ -4,13 +4,13 @@ Existing documents were cut with what is recommended today. Their file is versio
 `document_versions` is made with the second one.
 
 Revision ID: 0008
-Revises: 0006
+Revises: 0007
 """
 
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
