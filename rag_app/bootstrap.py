@@ -71,6 +71,7 @@ from rag_app.services.source_readers import SourceReaders
 from rag_app.services.source_runs import SourceRunService
 from rag_app.services.sources import SourceService
 from rag_app.services.stopping import Stopping
+from rag_app.services.uploads import UploadService
 from rag_app.services.usage import UsageService
 from rag_app.services.usage_reports import UsageReportService
 from rag_app.settings import Settings, settings
@@ -90,6 +91,7 @@ class Services:
     prompt_previews: PromptPreviewService
     chunk_previews: ChunkPreviewService
     documents: DocumentService
+    uploads: UploadService
     ingestion: IngestionService
     faq: FaqService
     retrieval: RetrievalService
@@ -198,6 +200,7 @@ def build(config: Settings) -> Services:
     )
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
+    documents = DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas)
     return Services(
         settings=config,
         accounts=AccountService(
@@ -213,9 +216,8 @@ def build(config: Settings) -> Services:
         knowledge_bases=knowledge_bases,
         prompt_previews=PromptPreviewService(sessions, knowledge_bases, retrieval, catalogue),
         chunk_previews=ChunkPreviewService(sessions, all_embedders, knowledge_bases),
-        documents=DocumentService(
-            sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas
-        ),
+        documents=documents,
+        uploads=UploadService(documents, storage, config.rag_max_files_per_upload),
         ingestion=IngestionService(
             sessions,
             storage,

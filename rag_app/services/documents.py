@@ -31,7 +31,7 @@ from rag_app.services.embedders import Embedders, embed
 from rag_app.services.limits import LimitService
 from rag_app.services.tags import clean_tags
 from rag_app.services.text import clean_file_name, clean_text
-from rag_app.storage import Storage
+from rag_app.storage import HeldFile, Storage
 
 log = structlog.get_logger()
 
@@ -76,7 +76,12 @@ class DocumentService:
         """
         name = clean_file_name(file_name)
         await self.quotas.check_room(DOCUMENTS, STORAGE, CHUNKS, owner_id=owner_id)
-        stored = await self.storage.receive(stream, name=name, max_bytes=self.max_bytes)
+        async with self.storage.hold(stream, name=name, max_bytes=self.max_bytes) as held:
+            return await self.add_held(held, name=name, kb_id=kb_id, owner_id=owner_id)
+
+    async def add_held(self, held: HeldFile, *, name: str, kb_id: int, owner_id: int) -> Added:
+        """Keep a file that has come, under a clean name, and queue its ingestion. Raises as `add`."""
+        stored = await self.storage.keep(held)
         async with self.sessions.begin() as session:  # document and job, or neither
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
             document_id, is_new = await documents.insert(

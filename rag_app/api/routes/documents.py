@@ -1,6 +1,6 @@
 """Documents of a knowledge base: upload, watch, retry, look inside, search."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -27,7 +27,8 @@ from rag_app.api.schemas import (
 )
 from rag_app.api.uploads import incoming_files
 from rag_app.bootstrap import services
-from rag_app.errors import InvalidInput, PlanFull, TooLarge
+from rag_app.errors import InvalidInput, PlanFull, RagAppError, TooLarge
+from rag_app.services.uploads import NotTaken
 
 router = APIRouter(prefix="/api/knowledge-bases/{kb_id}", tags=["documents"], route_class=IdempotentRoute)
 
@@ -57,28 +58,43 @@ UPLOAD_DOCS = {
 
 @router.post("/knowledge/upload", status_code=202, openapi_extra=UPLOAD_DOCS)
 async def upload(kb_id: KbId, request: Request, sign_in: SignedIn) -> UploadOut:
-    """Take files in; each becomes a job that can be watched."""
-    documents = services().documents
-    await documents.check_upload(kb_id, owner_id=sign_in.user.id)
+    """Take files in; each becomes a job that can be watched, and so does each file in a ZIP.
+
+    A field `path` before a file says where it is in the folder that is uploaded; it becomes its name.
+    """
+    await services().documents.check_upload(kb_id, owner_id=sign_in.user.id)
     taken: list[JobOut] = []
-    refused: list[RefusedFile] = []
-    not_taken: TooLarge | PlanFull | None = None
-    max_files = services().settings.rag_max_files_per_upload
-    async for file in incoming_files(request, max_files=max_files, max_total_bytes=MAX_TOTAL_BYTES):
-        try:
-            added = await documents.add(
-                _blocks(file.blocks), file_name=file.name, kb_id=kb_id, owner_id=sign_in.user.id
-            )
-        except (TooLarge, PlanFull) as error:
-            not_taken = error
-            refused.append(RefusedFile(file_name=file.name, reason=str(error)))
-            continue
-        taken.append(JobOut.of(added.job, is_duplicate=not added.is_new))
-    if not_taken is not None and not taken:
-        raise not_taken
+    refused: list[NotTaken] = []
+    most = {"max_files": services().settings.rag_max_files_per_upload, "max_total_bytes": MAX_TOTAL_BYTES}
+    async for file in incoming_files(request, **most, known_fields={"path"}):
+        outcomes = services().uploads.take(
+            _blocks(file.blocks),
+            file_name=file.name,
+            path=file.fields.get("path", ""),
+            kb_id=kb_id,
+            owner_id=sign_in.user.id,
+        )
+        async for outcome in outcomes:
+            if isinstance(outcome, NotTaken):
+                refused.append(outcome)
+            else:
+                taken.append(JobOut.of(outcome.job, is_duplicate=not outcome.is_new))
     if not taken:
-        raise InvalidInput("There is no file in this upload. Send it in the field “files”.")
-    return UploadOut(items=taken, jobs=taken, refused=refused)
+        raise _nothing_taken(refused)
+    listed = [RefusedFile(file_name=each.file_name, reason=each.reason) for each in refused]
+    return UploadOut(items=taken, jobs=taken, refused=listed)
+
+
+def _nothing_taken(refused: Sequence[NotTaken]) -> RagAppError:
+    """Why an upload added nothing, of which there may be several reasons."""
+    if not refused:
+        return InvalidInput("There is no file in this upload. Send it in the field “files”.")
+    last = refused[-1]
+    if isinstance(last.error, TooLarge | PlanFull):
+        return last.error
+    if len(refused) == 1:
+        return InvalidInput(last.reason)
+    return InvalidInput(f"None of these {len(refused):,} files can be read. {last.file_name}: {last.reason}")
 
 
 async def _blocks(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
