@@ -42,6 +42,7 @@ from rag_app.services.candidates import CandidateFinder
 from rag_app.services.chat import ChatService
 from rag_app.services.chunk_previews import ChunkPreviewService
 from rag_app.services.conversations import ConversationService
+from rag_app.services.document_versions import DocumentVersionService
 from rag_app.services.documents import DocumentService
 from rag_app.services.embedders import Embedders, HostedEmbedders, is_hosted
 from rag_app.services.embedding_switches import EmbeddingSwitchService
@@ -91,6 +92,7 @@ class Services:
     prompt_previews: PromptPreviewService
     chunk_previews: ChunkPreviewService
     documents: DocumentService
+    document_versions: DocumentVersionService
     uploads: UploadService
     ingestion: IngestionService
     faq: FaqService
@@ -201,6 +203,7 @@ def build(config: Settings) -> Services:
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
     documents = DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas)
+    versions = DocumentVersionService(documents)
     return Services(
         settings=config,
         accounts=AccountService(
@@ -217,7 +220,8 @@ def build(config: Settings) -> Services:
         prompt_previews=PromptPreviewService(sessions, knowledge_bases, retrieval, catalogue),
         chunk_previews=ChunkPreviewService(sessions, all_embedders, knowledge_bases),
         documents=documents,
-        uploads=UploadService(documents, storage, config.rag_max_files_per_upload),
+        document_versions=versions,
+        uploads=UploadService(documents, versions, storage, config.rag_max_files_per_upload),
         ingestion=IngestionService(
             sessions,
             storage,

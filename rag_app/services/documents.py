@@ -12,7 +12,16 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions
-from rag_app.db.queries import access, accounts, documents, facets, jobs, knowledge_bases, word_index
+from rag_app.db.queries import (
+    access,
+    accounts,
+    document_versions,
+    documents,
+    facets,
+    jobs,
+    knowledge_bases,
+    word_index,
+)
 from rag_app.domain.chunk_sizes import ChunkSize
 from rag_app.domain.knowledge_bases import (
     BatchProgress,
@@ -216,14 +225,16 @@ class DocumentService:
             return await documents.chunk(session, scope, chunk_id=chunk_id)
 
     async def delete(self, kb_id: int, document_id: int, *, owner_id: int) -> None:
-        """Delete a document, its chunks and its file; an ingestion under way finds it gone and stops."""
+        """Delete a document, its chunks and its files; an ingestion under way finds it gone and stops."""
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
-            sha256 = await documents.delete(session, scope, document_id=document_id)
+            hashes = await document_versions.hashes(session, scope, document_id=document_id)
+            await documents.delete(session, scope, document_id=document_id)
+            unneeded = await document_versions.unneeded(session, hashes)
             await accounts.write_audit(
                 session, user_id=owner_id, kb_id=kb_id, action="document_deleted", document_id=document_id
             )
-        if sha256 is not None:
+        for sha256 in unneeded:
             self.storage.remove_if_old(sha256)
         log.info("document_deleted", document_id=document_id, kb_id=kb_id)
 

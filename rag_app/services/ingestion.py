@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions, outage
-from rag_app.db.queries import access, documents, jobs, knowledge_bases, word_index
+from rag_app.db.queries import access, document_versions, documents, jobs, knowledge_bases, word_index
 from rag_app.db.queries.documents import KnownVector, NewChunk
 from rag_app.db.queries.search import vector_literal
 from rag_app.db.statements import take_time
@@ -120,8 +120,21 @@ class IngestionService:
                 return None
             await documents.set_status(session, scope, document_id=about.document_id, status="parsing")
             document = await documents.get(session, scope, document_id=about.document_id)
+            if job.version is not None:
+                document = await self._with_file_of(session, scope, document, job.version)
             kb = await knowledge_bases.get(session, scope, counted=False)
             return job, scope, document, kb
+
+    async def _with_file_of(self, session: Any, scope: KbScope, document: Document, number: int) -> Document:
+        """A document as it will be with another version's file, which is only read so far."""
+        version = await document_versions.get(session, scope, document_id=document.id, number=number)
+        return replace(
+            document,
+            version=number,
+            name=version.name,
+            size_bytes=version.size_bytes,
+            sha256=version.sha256,
+        )
 
     async def _ingest(self, job: Job, scope: KbScope, document: Document, kb: KnowledgeBase) -> None:
         parsed = await self._parse(job, scope, document)
@@ -154,6 +167,8 @@ class IngestionService:
                 )
             if not await jobs.end(session, scope, job=job, status="completed"):
                 raise LostTurn
+            if job.version is not None:
+                await self._make_current(session, scope, document)
             await documents.swap_contents(
                 session,
                 scope,
@@ -164,6 +179,14 @@ class IngestionService:
                 new_chunks=new_chunks,
                 size=size,
             )
+
+    async def _make_current(self, session: Any, scope: KbScope, document: Document) -> None:
+        """Let the version that was read be the document's. Raises PermanentError."""
+        version = await document_versions.get(
+            session, scope, document_id=document.id, number=document.version
+        )
+        if not await document_versions.make_current(session, scope, version=version):
+            raise PermanentError("This very file was added as a document of its own meanwhile.")
 
     async def _take_room(self, job: Job, scope: KbScope, document: Document, n_chunks: int) -> None:
         """Count the chunks that will be there, before they cost anything; what only replaces always may.
