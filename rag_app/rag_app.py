@@ -42,6 +42,7 @@ from rag_app.ui.dashboard.semantic_search import page as semantic_search
 from rag_app.ui.dashboard.semantic_search.state import SearchState
 from rag_app.ui.dashboard.settings import page as settings_tab
 from rag_app.ui.dashboard.settings.answers_state import AnswersState
+from rag_app.ui.dashboard.settings.chunks_state import ChunksState
 from rag_app.ui.dashboard.settings.embedding_state import EmbeddingState
 from rag_app.ui.dashboard.settings.plan_state import PlanState
 from rag_app.ui.dashboard.settings.providers_state import ProvidersState
@@ -101,6 +102,7 @@ app.add_page(
         SettingsState.load,
         RetrievalSettingsState.load,
         EmbeddingState.load,
+        ChunksState.load,
         ProvidersState.load,
         PlanState.load,
         AnswersState.load,

@@ -334,6 +334,7 @@ class JobOut(BaseModel):
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
+    version: int | None = Field(None, description="The version of the file that is read, if a new one.")
     is_duplicate: bool = Field(False, description="The same bytes were there already; nothing was added.")
 
     @classmethod
@@ -368,6 +369,7 @@ class DocumentOut(BaseModel):
     language: str
     used_ocr: bool
     tags: list[str]
+    version: int = Field(description="Of its file; a replaced one counts up.")
     created_at: datetime
     ready_at: datetime | None
     job: JobOut | None
@@ -515,6 +517,7 @@ class PassageOut(BaseModel):
     before: str = Field(description="Text before it in its section, read along with it for an answer.")
     after: str
     n_duplicates: int = Field(description="Passages left out because they say the same.")
+    document_version: int
 
     @classmethod
     def of(cls, passage: Passage) -> Self:
@@ -607,6 +610,7 @@ class CitationOut(BaseModel):
     page: int | None
     quote: str
     heading: str
+    document_version: int = Field(description="The version it was read from; 0 for older answers.")
 
 
 class UsageOut(BaseModel):

@@ -20,6 +20,7 @@ class Citation:
     page: int | None
     quote: str
     heading: str = ""
+    document_version: int = 0  # of the file it was read from; 0 where nobody noted it
 
 
 @dataclass(frozen=True)

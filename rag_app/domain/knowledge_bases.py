@@ -77,6 +77,7 @@ class Document:
     ready_at: datetime | None
     job: "Job | None" = None
     tags: tuple[str, ...] = ()
+    version: int = 1  # of its file; the others: domain/document_versions.py
     source_id: int | None = None  # the website or mailbox it comes from
     url: str = ""  # where a person finds it
     modified_at: datetime | None = None  # when it was written, where that is known
@@ -119,6 +120,7 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
+    version: int | None = None  # the one that is read, where that is not the document's own
 
 
 @dataclass(frozen=True)

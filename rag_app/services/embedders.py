@@ -86,6 +86,11 @@ class HostedEmbedders:
                 found += [_choice(model, module.LABEL) for model in models]
         return found
 
+    def max_tokens(self, name: str) -> int | None:
+        """How many tokens a model reads at once; None where nobody knows."""
+        provider, _, model_id = name.partition(":")
+        return self.catalogue.find(provider, model_id).context_tokens
+
     async def close(self) -> None:
         """Give back all connections."""
         for embedder in (*self._made.values(), *self._let_go):
@@ -144,6 +149,15 @@ class Embedders:
             return self.get(name)
         context = CallContext(kb.owner_id, "embedding", kb.id, kb.name, **answer_ids())
         return await self.hosted.get(name, context)
+
+    def max_tokens(self, name: str) -> int | None:
+        """How many tokens a model reads at once; None where nobody knows."""
+        if self.hosted is not None and is_hosted(name):
+            return self.hosted.max_tokens(name)
+        try:
+            return self.get(name).max_tokens
+        except PermanentError:  # of the model hub, and not set up any more
+            return None
 
     async def hosted_choices(self, owner_id: int) -> list[EmbeddingChoice]:
         """The models of providers that an owner may choose."""

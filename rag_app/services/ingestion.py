@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions, outage
-from rag_app.db.queries import access, documents, jobs, knowledge_bases, word_index
+from rag_app.db.queries import access, document_versions, documents, jobs, knowledge_bases, word_index
 from rag_app.db.queries.documents import KnownVector, NewChunk
 from rag_app.db.queries.search import vector_literal
 from rag_app.db.statements import take_time
+from rag_app.domain.chunk_sizes import ChunkSize
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
 from rag_app.domain.faq import SOURCE as FAQ
 from rag_app.domain.knowledge_bases import Document, Job, KbScope, KnowledgeBase
@@ -37,13 +38,11 @@ from rag_app.rag.parsers.sandbox import parse_file
 from rag_app.rag.words import words_of_chunk
 from rag_app.services.embedders import Embedders, embed
 from rag_app.services.limits import LimitService
+from rag_app.services.rag_configs import RECOMMENDED
 from rag_app.storage import Storage
 
 log = structlog.get_logger()
 
-# A paragraph or two. Measured on XQuAD and SQuAD: 256 cuts through more of what belongs together.
-CHUNK_TOKENS = 384
-RESERVED_TOKENS = 8  # the model's own prefix and marks
 BATCH = 32  # chunks embedded between two reports of progress; also what a crash can cost at most
 PARSED_PERCENT = 30
 MAX_CRASHES = 5  # of workers while they read one file, so that it cannot kill them for ever
@@ -121,17 +120,33 @@ class IngestionService:
                 return None
             await documents.set_status(session, scope, document_id=about.document_id, status="parsing")
             document = await documents.get(session, scope, document_id=about.document_id)
+            if job.version is not None:
+                document = await self._with_file_of(session, scope, document, job.version)
             kb = await knowledge_bases.get(session, scope, counted=False)
             return job, scope, document, kb
+
+    async def _with_file_of(self, session: Any, scope: KbScope, document: Document, number: int) -> Document:
+        """A document as it will be with another version's file, which is only read so far."""
+        version = await document_versions.get(session, scope, document_id=document.id, number=number)
+        return replace(
+            document,
+            version=number,
+            name=version.name,
+            size_bytes=version.size_bytes,
+            sha256=version.sha256,
+        )
 
     async def _ingest(self, job: Job, scope: KbScope, document: Document, kb: KnowledgeBase) -> None:
         parsed = await self._parse(job, scope, document)
         embedder = await self.embedders.of(kb)
+        size = ChunkSize.of(kb.rag_config if document.source != FAQ else RECOMMENDED)
+        fitting = size.within(embedder.max_tokens)
         drafts = await asyncio.to_thread(
             cut,
             parsed,
             token_offsets=embedder.token_offsets,
-            max_tokens=min(CHUNK_TOKENS, embedder.max_tokens - RESERVED_TOKENS),
+            max_tokens=fitting.tokens,
+            overlap_tokens=fitting.overlap_tokens,
         )
         if not drafts:
             raise PermanentError("This file contains no text.")
@@ -152,6 +167,8 @@ class IngestionService:
                 )
             if not await jobs.end(session, scope, job=job, status="completed"):
                 raise LostTurn
+            if job.version is not None:
+                await self._make_current(session, scope, document)
             await documents.swap_contents(
                 session,
                 scope,
@@ -160,7 +177,16 @@ class IngestionService:
                 language=language,
                 model_id=kb.embedding_model_id,
                 new_chunks=new_chunks,
+                size=size,
             )
+
+    async def _make_current(self, session: Any, scope: KbScope, document: Document) -> None:
+        """Let the version that was read be the document's. Raises PermanentError."""
+        version = await document_versions.get(
+            session, scope, document_id=document.id, number=document.version
+        )
+        if not await document_versions.make_current(session, scope, version=version):
+            raise PermanentError("This very file was added as a document of its own meanwhile.")
 
     async def _take_room(self, job: Job, scope: KbScope, document: Document, n_chunks: int) -> None:
         """Count the chunks that will be there, before they cost anything; what only replaces always may.

@@ -53,6 +53,7 @@ class Estate:
     provider: str  # the one that A has a key for
     owner_id: int
     tier: str = "free"
+    number: int = 1  # of the document's only version
 
 
 class ObedientLLM:

@@ -14,6 +14,7 @@ from rag_app.ui.dashboard.admin_models.view import ModelForm
 from rag_app.ui.dashboard.document.view import Head
 from rag_app.ui.dashboard.faq.view import EntryForm
 from rag_app.ui.dashboard.knowledge_base.view import Summary
+from rag_app.ui.dashboard.settings.chunks_view import Reading
 from rag_app.ui.dashboard.settings.embedding_view import ModelView, SwitchView
 from rag_app.ui.dashboard.settings.providers_view import provider_cards
 from rag_app.ui.dashboard.usage.view import Narrowed
@@ -131,6 +132,18 @@ def embedding(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the card of the embedding model, made to remember A's knowledge base."""
     models = [ModelView("local_minilm", "Light English", "", is_used=False, is_next=False)]
     remembered = {"kb_id": a.kb_id, "models": models, **more.pop("vars", {})}
+    return call(*args, url=f"/settings?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def cutting(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the card of the chunks, made to remember A's knowledge base and document."""
+    remembered = {
+        "kb_id": a.kb_id,
+        "document_id": str(a.document_id),
+        "documents": [(str(a.document_id), "Mine")],
+        "draft": {"chunk_tokens": "100", "overlap_tokens": "9"},
+        **more.pop("vars", {}),
+    }
     return call(*args, url=f"/settings?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
 
 
@@ -260,6 +273,16 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "EmbeddingState.begin": lambda a: embedding(a, vars={"chosen": "local_minilm"}),
     "EmbeddingState.ask_to_stop": embedding,
     "EmbeddingState.stop": embedding,
+    # how it is cut
+    "ChunksState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
+    "ChunksState.change": lambda a: cutting(a, "chunk_tokens", "100"),
+    "ChunksState.choose_document": lambda a: cutting(a, str(a.document_id)),
+    "ChunksState.try_out": cutting,
+    "ChunksState.discard": cutting,
+    "ChunksState.save": lambda a: cutting(a, {"chunk_tokens": "100", "overlap_tokens": "9"}),
+    "ChunksState.ask": cutting,
+    "ChunksState.keep": cutting,
+    "ChunksState.watch": lambda a: cutting(a, vars={"reading": Reading(is_open=True)}),
     # how it answers
     "AnswersState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
     "AnswersState.choose_provider": lambda a: answers(a, "local"),
@@ -344,6 +367,7 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "DocumentState.stop_editing": document,
     "DocumentState.save": lambda a: document(a, {"content": "Mine"}, vars={"editing_id": a.chunk_id}),
     "KnowledgeBaseState.read_again": lambda a: documents(a, a.document_id),
+    "ChunksState.read_again": cutting,
     "KnowledgeBaseState.ask_to_delete": lambda a: documents(a, a.document_id),
     "KnowledgeBaseState.keep": documents,
     "KnowledgeBaseState.delete": lambda a: documents(a, vars={"deleting_id": a.document_id}),

@@ -42,6 +42,11 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "PUT /api/knowledge-bases/{kb_id}": [{"name": "Mine"}, {"is_active": False}, {}],
     "PUT /api/knowledge-bases/{kb_id}/rag-config": [{"rerank": False}, {"preset": "fast"}],
     "PUT /api/knowledge-bases/{kb_id}/documents/{document_id}": [{"tags": ["mine"]}],
+    "POST /api/knowledge-bases/{kb_id}/knowledge/names": [{"names": ["secret.md"]}],
+    "POST /api/knowledge-bases/{kb_id}/chunk-preview": [
+        {"document_id": "{document_id}"},
+        {"document_id": "{document_id}", "chunk_tokens": 100, "overlap_tokens": 10},
+    ],
     "POST /api/knowledge-bases/{kb_id}/knowledge": [{"question": "Mine?", "answer": "Mine"}],
     "PUT /api/knowledge-bases/{kb_id}/knowledge/{entry_id}": [{"answer": "Mine"}, {"tags": ["mine"]}, {}],
     "POST /api/knowledge-bases/{kb_id}/share-links": [{"renew": True}, {"renew": False}],
@@ -68,6 +73,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "PUT /api/chat/conversations/{conversation_id}/messages/{message_id}/feedback": [{"feedback": -1}],
 }
 UPLOADS = {
+    "POST /api/knowledge-bases/{kb_id}/documents/{document_id}/versions",
     "POST /api/knowledge-bases/{kb_id}/knowledge/upload",
     "POST /api/knowledge-bases/{kb_id}/knowledge/import",
 }

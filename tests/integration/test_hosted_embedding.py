@@ -234,8 +234,9 @@ async def test_an_import_killed_in_the_middle_pays_no_finished_batch_again(
     await switch(owner, kb, SMALL)
     await run_jobs()
     monkeypatch.setattr(ingestion, "BATCH", 1)
-    monkeypatch.setattr(ingestion, "CHUNK_TOKENS", 40)
-    parts = [f"# Part {n}\n\n" + " ".join(f"word{n}{i}" for i in range(30)) for n in range(4)]
+    smallest = {"chunk_tokens": 64, "overlap_tokens": 0}
+    await owner.http.put(f"/api/knowledge-bases/{kb['id']}/rag-config", json=smallest)
+    parts = [f"# Part {n}\n\n" + " ".join(f"word{n}{i}" for i in range(40)) for n in range(4)]
     text = "\n\n".join([*parts[:2], f"{parts[2]} [[fault:stall times=1]]", parts[3]])
     (job,) = await owner.upload(kb["id"], ("long.md", text.encode()))
     before = embedded(server)

@@ -17,7 +17,8 @@ from rag_app.domain.knowledge_bases import BatchProgress, Job, KbScope
 from rag_app.errors import NotFound
 
 _COLUMNS = """id, kb_id, document_id, file_name, file_size_bytes, file_type, status::text AS status, stage,
-  progress_percentage, chunks_total, chunks_processed, attempt, error_message, created_at, started_at, completed_at"""
+  progress_percentage, chunks_total, chunks_processed, attempt, error_message, created_at, started_at, completed_at,
+  version"""
 OPEN = "status IN ('pending', 'processing')"
 SWEEP_LOCK = 0x5261_5377  # any number that nobody else locks
 
@@ -34,14 +35,16 @@ async def insert(
     file_name: str,
     size_bytes: int,
     file_type: str,
+    version: int | None = None,
 ) -> int:
-    """Add a job for a document; returns its id."""
+    """Add a job for a document, or for one version of its file; returns its id."""
     row = JobRow(
         kb_id=scope.kb_id,
         document_id=document_id,
         file_name=file_name,
         file_size_bytes=size_bytes,
         file_type=file_type[:50],
+        version=version,
     )
     session.add(row)
     await session.flush()

@@ -23,9 +23,14 @@ async def live_workers(session: AsyncSession) -> int:
 
 
 async def is_file_needed(session: AsyncSession, *, sha256: str) -> bool:
-    """Whether any document has these bytes; asked by the clean-up only."""
+    """Whether any document has or had these bytes; asked by the clean-up only."""
     found = await run(
-        session, sa.text("SELECT 1 FROM documents WHERE sha256 = :sha256 LIMIT 1"), params={"sha256": sha256}
+        session,
+        sa.text("""
+            SELECT 1 FROM documents WHERE sha256 = :sha256
+            UNION ALL SELECT 1 FROM document_versions WHERE sha256 = :sha256 LIMIT 1
+        """),
+        params={"sha256": sha256},
     )
     return found.first() is not None
 
