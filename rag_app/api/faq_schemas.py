@@ -2,11 +2,19 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag_app.domain.faq import FaqEntry, FaqImport
+
+MessageIds = Annotated[
+    list[Annotated[int, Field(ge=1, le=2**31 - 1)]],
+    Field(
+        max_length=1000,
+        description="Answers of conversations it is made from; they then name it in `faq_entry_id`.",
+    ),
+]
 
 
 class FaqEntryBody(BaseModel):
@@ -17,6 +25,7 @@ class FaqEntryBody(BaseModel):
     question: str = Field(description="At most 1,000 characters, on one line.")
     answer: str = Field(description="At most 20,000 characters; Markdown is shown as such.")
     tags: list[str] = Field([], max_length=100)
+    message_ids: MessageIds = []
 
 
 class ChangeFaqEntryBody(BaseModel):
@@ -27,6 +36,7 @@ class ChangeFaqEntryBody(BaseModel):
     question: str | None = None
     answer: str | None = None
     tags: list[str] | None = Field(None, max_length=100)
+    message_ids: MessageIds = []
 
 
 class FaqEntryOut(BaseModel):

@@ -650,6 +650,12 @@ class MessageOut(BaseModel):
     feedback: int | None
     feedback_reason: str | None
     reason: str | None = Field(description="Why an answer is not complete.")
+    searched: str | None = Field(
+        None, description="What was searched for, where a follow-up was completed first."
+    )
+    faq_entry_id: int | None = Field(
+        None, description="The entry of the FAQ that was made from this answer; for the owner only."
+    )
     curated: CuratedOut | None = Field(
         None, description="The entry of the FAQ whose answer this is, word for word."
     )
@@ -676,6 +682,8 @@ class MessageOut(BaseModel):
             feedback=message.feedback,
             feedback_reason=message.feedback_reason,
             reason=details.get("reason"),
+            searched=details.get("searched"),
+            faq_entry_id=message.faq_entry_id,
             created_at=message.created_at,
         )
 

@@ -72,6 +72,7 @@ class _Answer:
     """What has come so far; `request_id` is kept with everything its calls cost."""
 
     request_id: UUID = field(default_factory=uuid4)
+    searched: str = ""
     text: str = ""
     markers: list[int] = field(default_factory=list)
     passages: tuple[Passage, ...] = ()
@@ -225,6 +226,7 @@ class ChatService:
             with in_progress(conversation_id, answer.request_id):
                 searched = await self._searched(question, history, kb, trace)
             if searched != question:
+                answer.searched = searched
                 yield Rewritten(searched)
             with in_progress(conversation_id, answer.request_id):
                 found = await self.retrieval.retrieve(scope, kb, searched, trace=trace)
@@ -353,6 +355,7 @@ class _Store:
                 "question": answer.curated.question,
                 "match": answer.curated.match,
             },
+            "searched": answer.searched or None,
             "reason": reason,
             "request_id": str(answer.request_id),
         }
@@ -426,7 +429,7 @@ def shown_to(asker: Asker, message: Message) -> Message:
         return message
     reason = message.metadata.get("reason")
     hidden = {"instead_of": None, "reason": reason if reason in {None, STOPPED} else VISITORS_REASON}
-    return replace(message, metadata=message.metadata | hidden)
+    return replace(message, metadata=message.metadata | hidden, faq_entry_id=None)
 
 
 def prior_turns(messages: Sequence[Message]) -> list[PriorTurn]:

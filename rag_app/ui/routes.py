@@ -62,6 +62,11 @@ def upload(kb_id: int) -> str:
     return f"/api/knowledge-bases/{kb_id}/knowledge/upload"
 
 
+def faq_entry(entry_id: int, *, kb_id: int) -> str:
+    """The FAQ, opened at one entry."""
+    return f"{FAQ}?kb={kb_id}&entry={entry_id}"
+
+
 def faq_import(kb_id: int) -> str:
     """Where tables of FAQ entries are sent to; answered by FastAPI."""
     return f"/api/knowledge-bases/{kb_id}/knowledge/import"

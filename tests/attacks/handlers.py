@@ -81,7 +81,7 @@ def answers(a: Estate, *args: Any, **more: Any) -> Call:
 
 def reading(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the reader of conversations, made to remember one of A's."""
-    remembered = {"conversation_id": a.visit_id, "_kb_id": a.kb_id}
+    remembered = {"conversation_id": a.visit_id, "kb_id": a.kb_id}
     return call(*args, url=f"/conversations/{a.visit_id}", vars=remembered, **more)
 
 
@@ -95,6 +95,12 @@ def faq(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the FAQ, made to remember A's."""
     remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
     return call(*args, url=f"/faq?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def making(a: Estate, *args: Any) -> Call:
+    """A call from the window that makes an answer an entry, made to remember A's answer and entry."""
+    remembered = {"is_open": True, "_kb_id": a.kb_id, "_message_ids": [a.message_id]}
+    return call(*args, vars={**remembered, "existing_id": a.entry_id})
 
 
 def document(a: Estate, *args: Any, **more: Any) -> Call:
@@ -184,6 +190,9 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "FaqState.open_import": faq,
     "FaqState.close_import": faq,
     "FaqState.imported": lambda a: faq(a, "1 new entry"),
+    "MakeFaqState.begin": lambda a: making(a, a.conversation_id, a.message_id),
+    "MakeFaqState.close": making,
+    "MakeFaqState.save": lambda a: making(a, {"question": "Mine?", "answer": "Mine"}),
     "FaqState.ask_to_delete": lambda a: faq(a, a.entry_id),
     "FaqState.keep": faq,
     "FaqState.delete": lambda a: faq(a, vars={"deleting_id": a.entry_id}),

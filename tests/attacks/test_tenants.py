@@ -42,8 +42,16 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "PUT /api/knowledge-bases/{kb_id}": [{"name": "Mine"}, {"is_active": False}, {}],
     "PUT /api/knowledge-bases/{kb_id}/rag-config": [{"rerank": False}, {"preset": "fast"}],
     "PUT /api/knowledge-bases/{kb_id}/documents/{document_id}": [{"tags": ["mine"]}],
-    "POST /api/knowledge-bases/{kb_id}/knowledge": [{"question": "Mine?", "answer": "Mine"}],
-    "PUT /api/knowledge-bases/{kb_id}/knowledge/{entry_id}": [{"answer": "Mine"}, {"tags": ["mine"]}, {}],
+    "POST /api/knowledge-bases/{kb_id}/knowledge": [
+        {"question": "Mine?", "answer": "Mine"},
+        {"question": "Ours?", "answer": "Mine", "message_ids": ["{message_id}"]},
+    ],
+    "PUT /api/knowledge-bases/{kb_id}/knowledge/{entry_id}": [
+        {"answer": "Mine"},
+        {"tags": ["mine"]},
+        {"message_ids": ["{message_id}"]},
+        {},
+    ],
     "POST /api/knowledge-bases/{kb_id}/share-links": [{"renew": True}, {"renew": False}],
     "PUT /api/knowledge-bases/{kb_id}/embedding-model": [{"model": "local_minilm"}],
     "PUT /api/knowledge-bases/{kb_id}/chunks/{chunk_id}": [{"content": "Mine"}, {"enabled": False}],
@@ -133,10 +141,12 @@ def _bodies(method: str, route: Any, ids: dict[str, Any]) -> list[tuple[tuple[st
 
 
 def _filled(body: dict[str, Any], ids: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: ids[value[1:-1]] if isinstance(value, str) and value.startswith("{") else value
-        for name, value in body.items()
-    }
+    def fill(value: Any) -> Any:
+        if isinstance(value, list):
+            return [fill(each) for each in value]
+        return ids[value[1:-1]] if isinstance(value, str) and value.startswith("{") else value
+
+    return {name: fill(value) for name, value in body.items()}
 
 
 def ids_of(estate: Estate) -> dict[str, Any]:

@@ -43,7 +43,12 @@ IMPORT_DOCS = {
 async def add(kb_id: KbId, body: FaqEntryBody, sign_in: SignedIn) -> FaqEntryOut:
     """Add an entry; it is found when its status is `ready`, a moment later."""
     entry = await services().faq.add(
-        kb_id, owner_id=sign_in.user.id, question=body.question, answer=body.answer, tags=body.tags
+        kb_id,
+        owner_id=sign_in.user.id,
+        question=body.question,
+        answer=body.answer,
+        tags=body.tags,
+        message_ids=body.message_ids,
     )
     return FaqEntryOut.of(entry)
 
@@ -138,6 +143,7 @@ async def change(kb_id: KbId, entry_id: EntryId, body: ChangeFaqEntryBody, sign_
         question=body.question,
         answer=body.answer,
         tags=body.tags,
+        message_ids=body.message_ids,
     )
     return FaqEntryOut.of(entry)
 

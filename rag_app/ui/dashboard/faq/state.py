@@ -82,7 +82,8 @@ class FaqState(rx.State):
         self.rows, self.n_entries, self.is_loading = [], 0, False
         if self.kb_id == 0:
             return None
-        return await _first_page(self, owner_id)
+        looking = await _first_page(self, owner_id)
+        return [*([looking] if looking else []), *await _open_wished(self, owner_id)]
 
     @rx.event
     async def filter_text(self, text: str) -> Any:
@@ -227,6 +228,19 @@ async def _store(state: FaqState, form: Any, owner_id: int) -> None:
         await faq.update(kb_id, state.form.id, owner_id=owner_id, question=question, answer=answer, tags=tags)
     else:
         await faq.add(kb_id, owner_id=owner_id, question=question, answer=answer, tags=tags)
+
+
+async def _open_wished(state: FaqState, owner_id: int) -> list[Any]:
+    """Open the entry that the address names."""
+    wished = state.router.url.query_parameters.get("entry", "")
+    if not wished:
+        return []
+    try:
+        entry = await services().faq.get(state.kb_id, as_id(wished), owner_id=owner_id)
+    except (InvalidInput, NotFound):
+        return [notify("This entry of the FAQ is not there any more.", tone="warn")]
+    state.form, state.errors, state.is_open = form_of(entry), EntryErrors(), True
+    return []
 
 
 async def _first_page(state: FaqState, owner_id: int) -> Any:
