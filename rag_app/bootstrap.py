@@ -65,6 +65,7 @@ from rag_app.services.rerankers import Rerankers
 from rag_app.services.retrieval import RetrievalService
 from rag_app.services.sharing import SharingService
 from rag_app.services.stopping import Stopping
+from rag_app.services.unanswered import UnansweredService
 from rag_app.services.usage import UsageService
 from rag_app.services.usage_reports import UsageReportService
 from rag_app.settings import Settings, settings
@@ -85,6 +86,7 @@ class Services:
     documents: DocumentService
     ingestion: IngestionService
     faq: FaqService
+    unanswered: UnansweredService
     retrieval: RetrievalService
     chat: ChatService
     conversations: ConversationService
@@ -166,6 +168,7 @@ def build(config: Settings) -> Services:
         CandidateFinder(sessions),
         FaqMatcher(sessions, partial(all_embedders.get, config.rag_local_embedder)),
     )
+    unanswered = UnansweredService(sessions, partial(all_embedders.get, config.rag_local_embedder))
     parse_limits = ParseLimits(
         memory_mb=config.rag_parse_memory_mb,
         cpu_s=config.rag_parse_timeout_s,
@@ -201,8 +204,10 @@ def build(config: Settings) -> Services:
             parse_limits,
             find_tessdata,
             quotas,
+            unanswered,
         ),
         faq=FaqService(sessions, storage, jobs_queue, parse_limits, quotas),
+        unanswered=unanswered,
         retrieval=retrieval,
         chat=ChatService(sessions, retrieval, questions, calls, stopping, limits, quotas),
         conversations=ConversationService(sessions),

@@ -30,7 +30,9 @@ from rag_app.ui.dashboard.conversations.state import ConversationsState, Convers
 from rag_app.ui.dashboard.document import page as document
 from rag_app.ui.dashboard.document.state import DocumentState
 from rag_app.ui.dashboard.faq import page as faq
+from rag_app.ui.dashboard.faq import unanswered_page as unanswered
 from rag_app.ui.dashboard.faq.state import FaqState
+from rag_app.ui.dashboard.faq.unanswered_state import UnansweredState
 from rag_app.ui.dashboard.frame import OPEN
 from rag_app.ui.dashboard.knowledge_base import page as knowledge_base
 from rag_app.ui.dashboard.knowledge_base.state import KnowledgeBaseState
@@ -86,6 +88,12 @@ app.add_page(
     on_load=[*OPEN, KnowledgeBaseState.load],
 )
 app.add_page(faq.faq_page, route=routes.FAQ, title=faq.TITLE, on_load=[*OPEN, FaqState.load])
+app.add_page(
+    unanswered.unanswered_page,
+    route=routes.UNANSWERED,
+    title=unanswered.TITLE,
+    on_load=[*OPEN, UnansweredState.load],
+)
 app.add_page(
     document.document_page,
     route=routes.DOCUMENT,

@@ -17,7 +17,35 @@ ALTER TABLE messages ADD COLUMN faq_entry_id INTEGER REFERENCES knowledge_base(i
 CREATE INDEX idx_messages_faq_entry ON messages(faq_entry_id) WHERE faq_entry_id IS NOT NULL;
 """
 
+# Questions whose answer says no, cites nothing, or got a thumb down; those of the last weeks to begin with.
+# `outcome` is what became of the question (`rag/refusals.py`), `vector` its 16-bit floats by `embedder`.
+UNANSWERED = """
+CREATE TABLE unanswered_questions (
+  message_id INTEGER PRIMARY KEY REFERENCES messages(id) ON DELETE CASCADE,
+  kb_id INTEGER NOT NULL REFERENCES knowledge_bases(id) ON DELETE CASCADE,
+  question TEXT NOT NULL,
+  outcome TEXT NOT NULL CHECK (outcome IN ('answered', 'refused', 'uncited')),
+  embedder TEXT,
+  vector BYTEA,
+  asked_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+  dismissed_at TIMESTAMPTZ
+);
+CREATE INDEX idx_unanswered_questions_newest ON unanswered_questions(kb_id, asked_at DESC, message_id DESC);
+CREATE INDEX idx_unanswered_questions_waiting ON unanswered_questions(message_id DESC) WHERE vector IS NULL;
+CREATE INDEX idx_unanswered_questions_asked_at ON unanswered_questions(asked_at);
+INSERT INTO unanswered_questions (message_id, kb_id, question, outcome, asked_at)
+SELECT m.id, c.kb_id, left(q.content, 1000),
+  CASE WHEN m.citations <> '[]'::jsonb THEN 'answered' WHEN m.metadata->>'answerable' = 'false' THEN 'refused'
+    ELSE 'uncited' END, m.created_at
+FROM messages m JOIN conversations c ON c.id = m.conversation_id JOIN LATERAL (
+  SELECT content FROM messages WHERE conversation_id = m.conversation_id AND id < m.id AND sender = 'user'
+  ORDER BY id DESC LIMIT 1) q ON true
+WHERE m.sender = 'assistant' AND m.status = 'complete' AND m.created_at > now() - interval '90 days'
+AND (m.citations = '[]'::jsonb OR m.feedback < 0);
+"""
+
 UNDO = """
+DROP TABLE unanswered_questions;
 DROP INDEX idx_messages_faq_entry;
 ALTER TABLE messages DROP COLUMN faq_entry_id;
 """
@@ -26,6 +54,7 @@ ALTER TABLE messages DROP COLUMN faq_entry_id;
 def upgrade() -> None:
     """Add what was not there."""
     op.execute(ENTRIES_OF_ANSWERS)
+    op.execute(UNANSWERED)
 
 
 def downgrade() -> None:

@@ -25,6 +25,7 @@ from rag_app.api.routes import (
     provider_keys,
     rag_configs,
     shared,
+    unanswered,
     usage,
 )
 from rag_app.api.share_pages import SharePages
@@ -59,6 +60,7 @@ def create_api() -> FastAPI:
         prompt_previews,
         embedding_models,
         faq,
+        unanswered,
         admin_models,
         documents,
         chat,

@@ -650,6 +650,9 @@ class MessageOut(BaseModel):
     feedback: int | None
     feedback_reason: str | None
     reason: str | None = Field(description="Why an answer is not complete.")
+    outcome: str | None = Field(
+        None, description="`answered`, `refused` or `uncited`; null while an answer is not complete."
+    )
     searched: str | None = Field(
         None, description="What was searched for, where a follow-up was completed first."
     )
@@ -682,6 +685,7 @@ class MessageOut(BaseModel):
             feedback=message.feedback,
             feedback_reason=message.feedback_reason,
             reason=details.get("reason"),
+            outcome=details.get("outcome"),
             searched=details.get("searched"),
             faq_entry_id=message.faq_entry_id,
             created_at=message.created_at,

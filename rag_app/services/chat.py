@@ -45,6 +45,7 @@ from rag_app.errors import Conflict, InvalidInput, LimitReached, NotFound, Perma
 from rag_app.rag.citations import CitationStream, citations
 from rag_app.rag.grounding import ground
 from rag_app.rag.prompts import build_prompt
+from rag_app.rag.refusals import outcome
 from rag_app.services.answer_in_progress import in_progress
 from rag_app.services.askers import Asker, admit
 from rag_app.services.limits import LimitService, told_to_visitors
@@ -55,6 +56,7 @@ from rag_app.services.rate_limits import RateLimits
 from rag_app.services.retrieval import RetrievalService, check_question
 from rag_app.services.stopping import Stopping
 from rag_app.services.trace import Trace
+from rag_app.services.unanswered import note_answer
 
 log = structlog.get_logger()
 
@@ -72,6 +74,7 @@ class _Answer:
     """What has come so far; `request_id` is kept with everything its calls cost."""
 
     request_id: UUID = field(default_factory=uuid4)
+    question: str = ""
     searched: str = ""
     text: str = ""
     markers: list[int] = field(default_factory=list)
@@ -219,7 +222,7 @@ class ChatService:
         history: list[PriorTurn],
         conversation_id: int,
     ) -> AsyncGenerator[AnswerEvent]:
-        answer = _Answer()
+        answer = _Answer(question=question)
         store = _Store(self.sessions, scope, kb, conversation_id)
         try:
             trace = Trace()
@@ -342,12 +345,15 @@ class _Store:
             "first_token": round(answer.first_token_ms or 0, 1),
             "total": round((time.perf_counter() - answer.started) * 1000, 1),
         }
+        answerable = answer.completed.answerable if answer.completed else None
+        came_to = outcome(answer.text, is_cited=bool(cited), answerable=answerable)
         details: dict[str, Any] = {
             **self._by_whom(answer),
             "usage": asdict(usage),
             "timings_ms": timings,
             "grounding": asdict(grounded),
-            "answerable": answer.completed.answerable if answer.completed else None,
+            "answerable": answerable,
+            "outcome": came_to if status == "complete" else None,
             "finish_reason": answer.completed.finish_reason if answer.completed else None,
             "curated": answer.curated
             and {
@@ -371,6 +377,10 @@ class _Store:
                 citations=[asdict(citation) for citation in cited],
                 details=details,
             )
+            if status == "complete":
+                asked = answer.searched or answer.question
+                about = {"message_id": message.id, "question": asked, "outcome": came_to}
+                await note_answer(session, self.scope, **about)
         return message
 
     def _by_whom(self, answer: _Answer) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from rag_app.rag.parsers.sandbox import parse_file
 from rag_app.rag.words import words_of_chunk
 from rag_app.services.embedders import Embedders, embed
 from rag_app.services.limits import LimitService
+from rag_app.services.unanswered import UnansweredService
 from rag_app.storage import Storage
 
 log = structlog.get_logger()
@@ -66,6 +67,7 @@ class IngestionService:
     limits: ParseLimits
     find_tessdata: Callable[[], Path | None]
     quotas: LimitService
+    unanswered: UnansweredService
 
     async def ingest(self, job_id: int, *, n_crashes: int, is_last_try: bool) -> None:
         """Do one attempt at a job; a job that is done, cancelled or deleted is no work.
@@ -89,6 +91,8 @@ class IngestionService:
         try:
             await self._ingest(job, scope, document, kb)
             logger.info("document_ready")
+            if document.source == FAQ:
+                await self.unanswered.entry_is_ready(scope, document.id)
         except LostTurn:
             logger.info("job_lost_its_turn")
         except (PermanentError, PlanFull, LimitReached) as error:  # may be tried again with a larger plan

@@ -37,6 +37,7 @@ def register(app: procrastinate.App, services: Services) -> None:
     async def tend_indexes(timestamp: int) -> None:
         await services.indexes.tend()
         await services.embedding_switches.resume()
+        await services.unanswered.tend()
 
     @app.task(name=SWITCH_EMBEDDINGS, retry=Retries())
     async def switch_embeddings(kb_id: int) -> None:

@@ -97,6 +97,12 @@ def faq(a: Estate, *args: Any, **more: Any) -> Call:
     return call(*args, url=f"/faq?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
 
 
+def unanswered(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the unanswered questions, made to remember A's."""
+    remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
+    return call(*args, url=f"/unanswered?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
 def making(a: Estate, *args: Any) -> Call:
     """A call from the window that makes an answer an entry, made to remember A's answer and entry."""
     remembered = {"is_open": True, "_kb_id": a.kb_id, "_message_ids": [a.message_id]}
@@ -193,6 +199,13 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "MakeFaqState.begin": lambda a: making(a, a.conversation_id, a.message_id),
     "MakeFaqState.close": making,
     "MakeFaqState.save": lambda a: making(a, {"question": "Mine?", "answer": "Mine"}),
+    "UnansweredState.load": lambda a: call(url=f"/unanswered?kb={a.kb_id}", kb_id=a.kb_id),
+    "UnansweredState.refresh": unanswered,
+    "UnansweredState.show_dismissed": lambda a: unanswered(a, True),
+    "UnansweredState.answer": lambda a: unanswered(a, a.refused_id),
+    "UnansweredState.dismiss": lambda a: unanswered(a, a.refused_id),
+    "UnansweredState.bring_back": lambda a: unanswered(a, a.refused_id, vars={"dismissed": True}),
+    "UnansweredState.undo": lambda a: unanswered(a, vars={"_message_ids": [a.refused_id]}),
     "FaqState.ask_to_delete": lambda a: faq(a, a.entry_id),
     "FaqState.keep": faq,
     "FaqState.delete": lambda a: faq(a, vars={"deleting_id": a.entry_id}),

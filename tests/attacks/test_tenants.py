@@ -52,6 +52,8 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"message_ids": ["{message_id}"]},
         {},
     ],
+    "POST /api/knowledge-bases/{kb_id}/unanswered/dismiss": [{"message_ids": ["{refused_id}"]}],
+    "POST /api/knowledge-bases/{kb_id}/unanswered/restore": [{"message_ids": ["{refused_id}"]}],
     "POST /api/knowledge-bases/{kb_id}/share-links": [{"renew": True}, {"renew": False}],
     "PUT /api/knowledge-bases/{kb_id}/embedding-model": [{"model": "local_minilm"}],
     "PUT /api/knowledge-bases/{kb_id}/chunks/{chunk_id}": [{"content": "Mine"}, {"enabled": False}],

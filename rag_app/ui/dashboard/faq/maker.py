@@ -1,5 +1,7 @@
 """Make an answer of a conversation an entry of the FAQ: the button at the answer, and the window."""
 
+from typing import Any
+
 import reflex as rx
 
 from rag_app.ui.chat.view import Turn
@@ -13,7 +15,7 @@ from rag_app.ui.components import (
     text_input,
     textarea,
 )
-from rag_app.ui.components.base import Text
+from rag_app.ui.components.base import Press, Text
 from rag_app.ui.dashboard.faq.maker_state import MakeFaqState
 
 
@@ -43,9 +45,10 @@ def _to_the_entry(href: Text) -> rx.Component:
     )
 
 
-def make_faq_dialog() -> rx.Component:
-    """Ask for question and answer as they shall stand in the FAQ."""
+def make_faq_dialog(*, title: str = "Make this an FAQ", then: Press | None = None) -> rx.Component:
+    """Ask for question and answer as they shall stand in the FAQ; `then` happens after saving."""
     has_existing = MakeFaqState.existing_id > 0
+    on_submit: Any = MakeFaqState.save if then is None else [MakeFaqState.save, then]
     return dialog(
         rx.el.form(
             rx.cond(has_existing, _existing()),
@@ -75,11 +78,11 @@ def make_faq_dialog() -> rx.Component:
                     loading=MakeFaqState.is_saving,
                 ),
             ),
-            on_submit=MakeFaqState.save,
+            on_submit=on_submit,
             class_name="flex flex-col gap-4",
         ),
         open=MakeFaqState.is_open,
-        title="Make this an FAQ",
+        title=title,
         on_close=MakeFaqState.close,
         wide=True,
     )

@@ -21,6 +21,7 @@ from rag_app.ui.components.table_import import table_import
 from rag_app.ui.dashboard.create_kb.modal import create_kb_dialog
 from rag_app.ui.dashboard.create_kb.state import CreateKbState
 from rag_app.ui.dashboard.current_kb import CurrentKbState
+from rag_app.ui.dashboard.faq.sections import faq_sections
 from rag_app.ui.dashboard.faq.state import FaqState
 from rag_app.ui.dashboard.faq.view import EntryRow
 from rag_app.ui.dashboard.frame import frame
@@ -48,6 +49,7 @@ def _entries() -> rx.Component:
         page_header(title=CurrentKbState.name, text=FaqState.count_words, actions=_actions()),
         rx.el.div(
             source_tabs(routes.FAQ),
+            faq_sections(routes.FAQ),
             rx.cond(
                 either(FaqState.n_entries > 0, FaqState.text != ""),
                 rx.fragment(
