@@ -19,7 +19,7 @@ run: ## Start Simple RAG on this machine; Ctrl-C stops it
 	@exec $(BIN)/python -m rag_app up
 
 test: ## Everything that is checked before a change is accepted
-	@scripts/system-packages.sh chromium tesseract-ocr fonts-dejavu-core fonts-noto-cjk
+	@scripts/system-packages.sh chromium dovecot-imapd tesseract-ocr fonts-dejavu-core fonts-noto-cjk
 	@PYTHON="$(PYTHON)" scripts/install.sh requirements-dev
 	@scripts/lint.sh
 	@scripts/test.sh

@@ -396,7 +396,7 @@ class FaqService:
             size_bytes=stored.size_bytes,
             file_type=SOURCE,
         )
-        await queue.add_ingestion(self.jobs_queue, session, job_id=job_id, document_id=document_id)
+        await queue.add_ingestion(self.jobs_queue, session, scope, job_id=job_id, document_id=document_id)
 
     async def _mark(self, session: Any, scope: KbScope, entry_id: int, message_ids: Sequence[int]) -> None:
         if message_ids:

@@ -289,9 +289,9 @@ async def test_a_smaller_plan_takes_nothing_away_and_stops_growth(owner, allow, 
 
 async def test_mailboxes_and_pages_are_ready_for_who_adds_them(services, owner, allow, sql):
     await allow(mailboxes=0, pages_per_crawl=7)
-    owner_id = owner.user["id"]
-    sql("""INSERT INTO email_credentials (user_id, provider, email_address, encrypted_credentials)
-           SELECT %s, (enum_range(NULL::email_provider))[1], 'a@example.com', ''""", owner_id)  # fmt: skip
+    owner_id, kb = owner.user["id"], await owner.create_kb("KB")
+    sql("""INSERT INTO sources (kb_id, kind, name, identity)
+           VALUES (%s, 'email', 'a@example.com', 'a@example.com')""", kb["id"])  # fmt: skip
 
     assert await services.quotas.pages_per_crawl(owner_id=owner_id) == 7
     with pytest.raises(PlanFull, match="allows 0 mailboxes"):

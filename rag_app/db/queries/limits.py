@@ -35,7 +35,8 @@ _COUNTS: Mapping[str, str] = {
           JOIN knowledge_bases kb ON kb.id = j.kb_id
           WHERE kb.user_id = :owner_id AND j.status = 'processing')
         FROM documents d JOIN knowledge_bases kb ON kb.id = d.kb_id WHERE kb.user_id = :owner_id""",
-    "mailboxes": "SELECT count(*) FROM email_credentials WHERE user_id = :owner_id",
+    "mailboxes": "SELECT count(*) FROM sources s JOIN knowledge_bases kb ON kb.id = s.kb_id "
+    "WHERE kb.user_id = :owner_id AND s.kind = 'email'",
 }
 
 
