@@ -1,13 +1,13 @@
 """Answers that were put into the FAQ, questions nobody could answer, and what was tried with each file.
 
 Revision ID: 0009
-Revises: 0006
+Revises: 0007
 """
 
 from alembic import op
 
 revision = "0009"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

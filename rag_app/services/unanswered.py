@@ -7,7 +7,7 @@ an FAQ entry is ready ── alike? ──► the question is answered, and its 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from rag_app.db.queries.unanswered import KnownQuestion
 from rag_app.domain.faq import FaqDraft
 from rag_app.domain.knowledge_bases import KbScope
 from rag_app.domain.unanswered import QuestionGroup, UnansweredQuestion
-from rag_app.errors import InvalidInput, NotFound
+from rag_app.errors import InvalidInput
 from rag_app.rag.citations import without_markers
 from rag_app.rag.embedders.contract import Embedder
 from rag_app.rag.faq import match, normalised
@@ -171,20 +171,20 @@ def _groups(known: Sequence[KnownQuestion]) -> list[QuestionGroup]:
 def _group(questions: list[UnansweredQuestion]) -> QuestionGroup:
     is_dismissed = questions[0].is_dismissed
     newest_first = sorted(questions, key=lambda one: (one.asked_at, one.message_id), reverse=True)
-    return QuestionGroup(_most_used(one.question for one in newest_first), tuple(newest_first), is_dismissed)
+    return QuestionGroup(
+        _most_used([one.question for one in newest_first]), tuple(newest_first), is_dismissed
+    )
 
 
-def _most_used(questions: Iterable[str]) -> str:
-    """The wording used most, the newest of equals."""
-    first: dict[str, str] = {}
-    used: Counter[str] = Counter()
-    for question in questions:
-        key = normalised(question)
-        first.setdefault(key, question)
-        used[key] += 1
-    if not used:
-        raise NotFound("question")
-    return first[used.most_common(1)[0][0]]
+def _most_used(questions: Sequence[str]) -> str:
+    """The wording used most, the newest of equals, as its most careful writer spelt it."""
+    [(key, _)] = Counter(map(normalised, questions)).most_common(1)
+    return max((one for one in questions if normalised(one) == key), key=_care)
+
+
+def _care(question: str) -> tuple[bool, bool, int]:
+    """How carefully a question is written: a sentence, and not shouted."""
+    return question[:1].isupper(), question.endswith(("?", "？", "؟")), -sum(map(str.isupper, question))
 
 
 def _asked(one: KnownQuestion) -> Asked:

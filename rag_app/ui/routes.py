@@ -26,6 +26,11 @@ AUTH_LOGOUT = "/auth/logout"
 API_DOCS = "/api/docs"
 
 
+def conversation(conversation_id: int) -> str:
+    """A conversation, to read."""
+    return f"{CONVERSATIONS}/{conversation_id}"
+
+
 def documents_of(kb_id: int, *, status: str = "") -> str:
     """The documents of a knowledge base, all or those of one status."""
     return f"{KNOWLEDGE_BASE}?kb={kb_id}" + (f"&status={status}" if status else "")

@@ -62,7 +62,7 @@ async def test_refused_questions_are_grouped_with_those_asked_most_first(ask, gr
     found = await groups()
 
     assert first["outcome"] == "refused"
-    assert shown(found) == [("what does PARKING cost", 2), ("Is there a canteen?", 1)]
+    assert shown(found) == [("What does parking cost?", 2), ("Is there a canteen?", 1)]
     assert found[0]["message_ids"] == [last["id"], first["id"]]
     assert [one["reason"] for one in found[0]["examples"]] == ["refused", "refused"]
     assert all(one["is_preview"] for one in found[0]["examples"])
@@ -154,7 +154,7 @@ async def test_an_entry_made_from_a_group_settles_it_and_deleting_it_brings_it_b
     assert await groups() == []
 
     await owner.http.delete(f"{faq}/{entry['id']}")
-    assert shown(await groups()) == [("what does parking cost", 2)]
+    assert shown(await groups()) == [("What does parking cost?", 2)]
 
 
 @pytest.mark.parametrize("by_import", [False, True])
@@ -190,7 +190,7 @@ async def test_dismissed_questions_stay_away_with_all_that_ask_the_same_until_th
     assert (away["count"], away["is_dismissed"]) == (2, True)
 
     await owner.http.post(f"{base}/restore", json={"message_ids": group["message_ids"]})
-    assert shown(await groups()) == [("who are YOU", 2)]
+    assert shown(await groups()) == [("Who are you?", 2)]
     assert await groups(dismissed=True) == []
 
 

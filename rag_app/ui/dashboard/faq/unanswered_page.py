@@ -89,10 +89,14 @@ def _group(group: GroupView) -> rx.Component:
                 rx.foreach(group.reasons, _reason),
                 class_name="flex flex-wrap items-center gap-x-2.5 gap-y-1",
             ),
-            rx.el.ul(
-                rx.foreach(group.examples, _example),
-                aria_label="Where it was asked",
-                class_name="mt-1 flex flex-col gap-1 border-l-2 border-line pl-3 text-sm",
+            rx.cond(
+                group.examples,
+                rx.el.ul(
+                    rx.foreach(group.examples, _example),
+                    aria_label="Wordings",
+                    class_name="mt-1 flex flex-col gap-1 border-l-2 border-line pl-3 text-sm",
+                ),
+                link("Read the conversation", href=group.href, class_name="self-start text-sm"),
             ),
             class_name="flex min-w-0 flex-1 flex-col gap-1.5",
         ),

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from rag_app.domain.unanswered import QuestionGroup, Reason, UnansweredQuestion
 from rag_app.rag.faq import normalised
+from rag_app.ui import routes
 from rag_app.ui.wording import ago, counted, listed
 
 MOST_GROUPS = 100
@@ -39,11 +40,15 @@ class ReasonView:
 
 @dataclass(frozen=True)
 class GroupView:
-    """One group; `id` is the answer that its newest question got."""
+    """One group; `id` is the answer that its newest question got, `href` leads to where it was asked.
+
+    `examples` are empty where all asked in the same words.
+    """
 
     id: int
     question: str
     facts: str
+    href: str
     reasons: list[ReasonView]
     examples: list[ExampleView]
 
@@ -55,20 +60,23 @@ def group_views(groups: Iterable[QuestionGroup], *, now: datetime | None = None)
 
 def _group(group: QuestionGroup, *, now: datetime | None) -> GroupView:
     asked = group.questions
-    times = counted(len(asked), "time")
+    times = "once" if len(asked) == 1 else counted(len(asked), "time")
+    wordings = _wordings(asked)[:MOST_EXAMPLES]
     return GroupView(
         id=asked[0].message_id,
         question=_shortened(group.question),
         facts=listed([f"Asked {times}", f"last {ago(asked[0].asked_at, now=now)}"]),
+        href=routes.conversation(asked[0].conversation_id),
         reasons=_reasons(asked),
-        examples=[_example(one, now=now) for one in _wordings(asked)[:MOST_EXAMPLES]],
+        examples=[_example(one, now=now) for one in wordings] if len(wordings) > 1 else [],
     )
 
 
 def _reasons(asked: Sequence[UnansweredQuestion]) -> list[ReasonView]:
     used = Counter(one.reason for one in asked)
     shown = [(reason, *_REASONS[reason]) for reason in _REASONS if used[reason]]
-    return [ReasonView(f"{text} · {used[reason]:,}", tone) for reason, text, tone in shown]
+    are_mixed = len(shown) > 1
+    return [ReasonView(f"{text} · {used[one]:,}" if are_mixed else text, tone) for one, text, tone in shown]
 
 
 def _wordings(asked: Sequence[UnansweredQuestion]) -> list[UnansweredQuestion]:
@@ -83,7 +91,7 @@ def _example(one: UnansweredQuestion, *, now: datetime | None) -> ExampleView:
     who = "you, in the preview" if one.is_preview else "a visitor"
     return ExampleView(
         _shortened(one.question),
-        f"/conversations/{one.conversation_id}",
+        routes.conversation(one.conversation_id),
         f"{who}, {ago(one.asked_at, now=now)}",
     )
 
