@@ -41,6 +41,7 @@ from rag_app.services.admin import AdminService
 from rag_app.services.candidates import CandidateFinder
 from rag_app.services.chat import ChatService
 from rag_app.services.conversations import ConversationService
+from rag_app.services.document_bulk import DocumentBulkService
 from rag_app.services.documents import DocumentService
 from rag_app.services.embedders import Embedders, HostedEmbedders, is_hosted
 from rag_app.services.embedding_switches import EmbeddingSwitchService
@@ -89,6 +90,7 @@ class Services:
     knowledge_bases: KnowledgeBaseService
     prompt_previews: PromptPreviewService
     documents: DocumentService
+    document_bulk: DocumentBulkService
     ingestion: IngestionService
     faq: FaqService
     unanswered: UnansweredService
@@ -189,6 +191,7 @@ def build(config: Settings) -> Services:
         _source_parts(config, parse_limits),
         key_ring(config),
     )
+    documents = DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas)
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
     return Services(
@@ -205,9 +208,8 @@ def build(config: Settings) -> Services:
         admin=AdminService(sessions, quotas),
         knowledge_bases=knowledge_bases,
         prompt_previews=PromptPreviewService(sessions, knowledge_bases, retrieval, catalogue),
-        documents=DocumentService(
-            sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas
-        ),
+        documents=documents,
+        document_bulk=DocumentBulkService(sessions, documents),
         ingestion=IngestionService(
             sessions,
             storage,

@@ -44,7 +44,24 @@ WHERE m.sender = 'assistant' AND m.status = 'complete' AND m.created_at > now() 
 AND (m.citations = '[]'::jsonb OR m.feedback < 0);
 """
 
+# What became of each attempt at a file, for people: `retry_in_s` says when the next one comes by itself.
+EVENTS = """
+CREATE TABLE job_events (
+  id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  job_id INTEGER NOT NULL REFERENCES document_processing_jobs(id) ON DELETE CASCADE,
+  attempt INTEGER NOT NULL,
+  kind TEXT NOT NULL CHECK (kind IN ('queued', 'asked_again', 'begun', 'resumed', 'handed_back', 'waits',
+    'failed', 'completed', 'cancelled')),
+  reason TEXT NOT NULL DEFAULT '',
+  retry_in_s INTEGER,
+  at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX idx_job_events_job ON job_events(job_id, id DESC);
+CREATE INDEX idx_job_events_at ON job_events(at);
+"""
+
 UNDO = """
+DROP TABLE job_events;
 DROP TABLE unanswered_questions;
 DROP INDEX idx_messages_faq_entry;
 ALTER TABLE messages DROP COLUMN faq_entry_id;
@@ -55,6 +72,7 @@ def upgrade() -> None:
     """Add what was not there."""
     op.execute(ENTRIES_OF_ANSWERS)
     op.execute(UNANSWERED)
+    op.execute(EVENTS)
 
 
 def downgrade() -> None:

@@ -2,11 +2,13 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag_app.domain.faq import FaqEntry, FaqImport
+
+MAX_SELECTED = 200
 
 MessageIds = Annotated[
     list[Annotated[int, Field(ge=1, le=2**31 - 1)]],
@@ -37,6 +39,19 @@ class ChangeFaqEntryBody(BaseModel):
     answer: str | None = None
     tags: list[str] | None = Field(None, max_length=100)
     message_ids: MessageIds = []
+
+
+class FaqBulkBody(BaseModel):
+    """What to do to which entries."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["delete"]
+    ids: list[Annotated[int, Field(ge=1, le=2**31 - 1)]] = Field(min_length=1, max_length=MAX_SELECTED)
+
+
+class FaqBulkOut(BaseModel):
+    n_done: int
 
 
 class FaqEntryOut(BaseModel):

@@ -18,6 +18,7 @@ from rag_app.domain.knowledge_bases import (
     Document,
     Facets,
     Job,
+    JobEvent,
     KbScope,
     PagePart,
     StoredChunk,
@@ -35,6 +36,7 @@ from rag_app.storage import Storage
 log = structlog.get_logger()
 
 MAX_CHUNK_CHARACTERS = 20_000
+RETRIED_AT_ONCE = 200  # failed files in one transaction
 
 
 @dataclass(frozen=True)
@@ -241,6 +243,13 @@ class DocumentService:
 
     # Jobs
 
+    async def attempts(self, kb_id: int, document_id: int, *, owner_id: int) -> list[JobEvent]:
+        """What was tried with a document and what came of it, newest first. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            await documents.get(session, scope, document_id=document_id)
+            return await jobs.events(session, scope, document_id=document_id)
+
     async def list_jobs(
         self,
         kb_id: int,
@@ -277,21 +286,24 @@ class DocumentService:
             return await jobs.get(session, scope, job_id=job_id)
 
     async def retry_all_failed(self, kb_id: int, *, owner_id: int) -> int:
-        """Try every failed file again; returns how many."""
-        n_retried = 0
-        async with self.sessions.begin() as session:
-            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
-            failed = await documents.page_of(
-                session, scope, before=None, limit=1000, status="failed", source=None
-            )
-            for document in failed:
-                if document.job is None:
-                    continue
-                job = await self._lock_job(session, scope, document.job.id)
-                if job.status == "failed":
-                    await self._reopen(session, scope, job)
-                    n_retried += 1
-        return n_retried
+        """Try every failed file again, some in each transaction; returns how many."""
+        n_retried, before = 0, None
+        while True:
+            async with self.sessions.begin() as session:
+                scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
+                failed = await documents.page_of(
+                    session, scope, before=before, limit=RETRIED_AT_ONCE, status="failed", source=None
+                )
+                for document in failed:
+                    if document.job is None:
+                        continue
+                    job = await self._lock_job(session, scope, document.job.id)
+                    if job.status == "failed":
+                        await self._reopen(session, scope, job)
+                        n_retried += 1
+            if len(failed) < RETRIED_AT_ONCE:
+                return n_retried
+            before = failed[-1].id
 
     async def _lock_job(self, session: Any, scope: KbScope, job_id: int) -> Job:
         """A job, held together with its document. Raises NotFound."""

@@ -304,13 +304,24 @@ class FaqService:
             )
         return table
 
-    async def export(self, kb_id: int, *, owner_id: int) -> AsyncIterator[str]:
-        """All entries as CSV, oldest last, piece by piece. Raises NotFound."""
+    async def check(self, kb_id: int, entry_ids: Sequence[int], *, owner_id: int) -> None:
+        """Make sure that entries are there. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            for entry_id in entry_ids:
+                await faq.get(session, scope, entry_id=entry_id)
+
+    async def export(
+        self, kb_id: int, *, owner_id: int, only: Sequence[int] | None = None
+    ) -> AsyncIterator[str]:
+        """All entries as CSV, oldest last, or only some, piece by piece. Raises NotFound."""
         yield "\ufeff" + _csv_line("question", "answer", "tags", "updated")
         before: int | None = None
         while True:
             page = await self.list_of(kb_id, owner_id=owner_id, before=before, limit=EXPORTED_AT_ONCE)
             for entry in page:
+                if only and entry.id not in only:
+                    continue
                 yield _csv_line(
                     entry.question, entry.answer, ", ".join(entry.tags), entry.updated_at.isoformat()
                 )

@@ -21,7 +21,7 @@ SOURCES = sorted((ROOT / "rag_app").rglob("*.py"))
 TENANT_TABLES = re.compile(
     r"\b(knowledge_bases|knowledge_base|documents|document_pages|chunks|chunk_postings|conversations|messages|"
     r"end_users|share_links|document_processing_jobs|pending_embeddings|provider_keys|kb_word_stats|"
-    r"document_word_stats|llm_usage|unanswered_questions)\b"
+    r"document_word_stats|llm_usage|unanswered_questions|job_events)\b"
 )
 
 # Queries that reach over tenants on purpose, each with who asks.

@@ -91,6 +91,12 @@ def documents(a: Estate, *args: Any, **more: Any) -> Call:
     return call(*args, url=f"/knowledge?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
 
 
+def documents_selected(a: Estate, *args: Any) -> Call:
+    """A call from the selection of documents, made to remember A's."""
+    remembered = {"selected": [a.document_id], "_names": {a.document_id: SECRET}}
+    return call(*args, url=f"/knowledge?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id)
+
+
 def faq(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the FAQ, made to remember A's."""
     remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
@@ -209,6 +215,14 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "FaqState.ask_to_delete": lambda a: faq(a, a.entry_id),
     "FaqState.keep": faq,
     "FaqState.delete": lambda a: faq(a, vars={"deleting_id": a.entry_id}),
+    "FaqState.select": lambda a: faq(a, a.entry_id, True),
+    "FaqState.select_page": lambda a: faq(a, True),
+    "FaqState.clear_selection": faq,
+    "FaqState.ask_to_delete_selected": lambda a: faq(a, vars={"selected": [a.entry_id]}),
+    "FaqState.keep_selected": faq,
+    "FaqState.delete_selected": lambda a: faq(
+        a, vars={"selected": [a.entry_id], "is_deleting_selected": True}
+    ),
     "FaqState.watch": faq,
     # how it is searched
     "RetrievalSettingsState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
@@ -354,7 +368,17 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "KnowledgeBaseState.retry": lambda a: documents(a, a.job_id),
     "KnowledgeBaseState.retry_all": documents,
     "KnowledgeBaseState.cancel": lambda a: documents(a, a.job_id),
+    "SelectionState.clear": documents,
+    "SelectionState.select": lambda a: documents_selected(a, a.document_id, True),
+    "SelectionState.select_page": lambda a: documents_selected(a, True),
+    "SelectionState.ask_to_delete": documents_selected,
+    "SelectionState.open_tags": documents_selected,
+    "SelectionState.close": documents_selected,
+    "SelectionState.save_tags": lambda a: documents_selected(a, {"tags": "Mine", "change": "add"}),
+    "SelectionState.read_again": documents_selected,
+    "SelectionState.retry": documents_selected,
     # one document
+    "AttemptsState.load": document,
     "DocumentState.load": document,
     "DocumentState.open_tab": lambda a: document(a, "chunks"),
     "DocumentState.earlier": document,
@@ -369,6 +393,9 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "KnowledgeBaseState.ask_to_delete": lambda a: documents(a, a.document_id),
     "KnowledgeBaseState.keep": documents,
     "KnowledgeBaseState.delete": lambda a: documents(a, vars={"deleting_id": a.document_id}),
+    "SelectionState.delete": lambda a: call(
+        url=f"/knowledge?kb={a.kb_id}", kb_id=a.kb_id, vars={"selected": [a.entry_document_id]}
+    ),
     # models and prices: of the installation, and for whoever runs it only
     "AdminModelsState.load": lambda a: call(url="/admin/models"),
     "AdminModelsState.add": lambda a: call("openai", "gpt-7", "", url="/admin/models"),

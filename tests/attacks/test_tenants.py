@@ -52,6 +52,13 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"message_ids": ["{message_id}"]},
         {},
     ],
+    "POST /api/knowledge-bases/{kb_id}/knowledge/bulk": [{"action": "delete", "ids": ["{entry_id}"]}],
+    "POST /api/knowledge-bases/{kb_id}/documents/bulk": [
+        {"action": "add_tags", "ids": ["{document_id}"], "tags": ["mine"]},
+        {"action": "reingest", "ids": ["{document_id}"]},
+        {"action": "retry", "ids": ["{document_id}"]},
+        {"action": "delete", "ids": ["{document_id}"]},
+    ],
     "POST /api/knowledge-bases/{kb_id}/unanswered/dismiss": [{"message_ids": ["{refused_id}"]}],
     "POST /api/knowledge-bases/{kb_id}/unanswered/restore": [{"message_ids": ["{refused_id}"]}],
     "POST /api/knowledge-bases/{kb_id}/share-links": [{"renew": True}, {"renew": False}],
