@@ -42,6 +42,7 @@ from rag_app.services.candidates import CandidateFinder
 from rag_app.services.chat import ChatService
 from rag_app.services.chunk_previews import ChunkPreviewService
 from rag_app.services.conversations import ConversationService
+from rag_app.services.document_bulk import DocumentBulkService
 from rag_app.services.document_versions import DocumentVersionService
 from rag_app.services.documents import DocumentService
 from rag_app.services.embedders import Embedders, HostedEmbedders, is_hosted
@@ -72,6 +73,7 @@ from rag_app.services.source_readers import SourceReaders
 from rag_app.services.source_runs import SourceRunService
 from rag_app.services.sources import SourceService
 from rag_app.services.stopping import Stopping
+from rag_app.services.unanswered import UnansweredService
 from rag_app.services.uploads import UploadService
 from rag_app.services.usage import UsageService
 from rag_app.services.usage_reports import UsageReportService
@@ -94,8 +96,10 @@ class Services:
     documents: DocumentService
     document_versions: DocumentVersionService
     uploads: UploadService
+    document_bulk: DocumentBulkService
     ingestion: IngestionService
     faq: FaqService
+    unanswered: UnansweredService
     retrieval: RetrievalService
     chat: ChatService
     conversations: ConversationService
@@ -179,6 +183,7 @@ def build(config: Settings) -> Services:
         CandidateFinder(sessions),
         FaqMatcher(sessions, partial(all_embedders.get, config.rag_local_embedder)),
     )
+    unanswered = UnansweredService(sessions, partial(all_embedders.get, config.rag_local_embedder))
     parse_limits = ParseLimits(
         memory_mb=config.rag_parse_memory_mb,
         cpu_s=config.rag_parse_timeout_s,
@@ -200,9 +205,9 @@ def build(config: Settings) -> Services:
         _source_parts(config, parse_limits),
         key_ring(config),
     )
+    documents = DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas)
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
-    documents = DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas)
     versions = DocumentVersionService(documents)
     return Services(
         settings=config,
@@ -222,6 +227,7 @@ def build(config: Settings) -> Services:
         documents=documents,
         document_versions=versions,
         uploads=UploadService(documents, versions, storage, config.rag_max_files_per_upload),
+        document_bulk=DocumentBulkService(sessions, documents),
         ingestion=IngestionService(
             sessions,
             storage,
@@ -230,8 +236,10 @@ def build(config: Settings) -> Services:
             parse_limits,
             find_tessdata,
             quotas,
+            unanswered,
         ),
         faq=FaqService(sessions, storage, jobs_queue, parse_limits, quotas),
+        unanswered=unanswered,
         retrieval=retrieval,
         chat=ChatService(sessions, retrieval, questions, calls, stopping, limits, quotas),
         conversations=ConversationService(sessions),

@@ -16,6 +16,7 @@ from rag_app.api.routes import (
     chat,
     chunk_sizes,
     docs,
+    document_bulk,
     document_versions,
     documents,
     embedding_models,
@@ -27,6 +28,7 @@ from rag_app.api.routes import (
     provider_keys,
     rag_configs,
     shared,
+    unanswered,
     usage,
 )
 from rag_app.api.share_pages import SharePages
@@ -61,10 +63,12 @@ def create_api() -> FastAPI:
         prompt_previews,
         embedding_models,
         faq,
+        unanswered,
         admin_models,
         chunk_sizes,
         document_versions,
         documents,
+        document_bulk,
         chat,
         shared,
         usage,

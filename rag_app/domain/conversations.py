@@ -25,7 +25,7 @@ class Citation:
 
 @dataclass(frozen=True)
 class Message:
-    """One stored question or answer."""
+    """One stored question or answer; `faq_entry_id` is the entry that was made from it."""
 
     id: int
     conversation_id: int
@@ -37,6 +37,7 @@ class Message:
     feedback_reason: str | None
     metadata: dict[str, Any]
     created_at: datetime
+    faq_entry_id: int | None = None
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,12 @@ def _open_ticks(text: str) -> int:
     return min(len(text) - len(text.rstrip("`~")), MAX_HELD)
 
 
+def without_markers(answer: str) -> str:
+    """An answer as text of its own, without the numbers of passages that nobody sees beside it."""
+    stream = CitationStream(())
+    return stream.feed(answer) + stream.close()
+
+
 def citations(answer: str, markers: Iterable[int], passages: Mapping[int, Passage]) -> tuple[Citation, ...]:
     """What each marker of an answer stands for, with the part of the passage that supports it."""
     return tuple(

@@ -82,7 +82,7 @@ def answers(a: Estate, *args: Any, **more: Any) -> Call:
 
 def reading(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the reader of conversations, made to remember one of A's."""
-    remembered = {"conversation_id": a.visit_id, "_kb_id": a.kb_id}
+    remembered = {"conversation_id": a.visit_id, "kb_id": a.kb_id}
     return call(*args, url=f"/conversations/{a.visit_id}", vars=remembered, **more)
 
 
@@ -92,10 +92,28 @@ def documents(a: Estate, *args: Any, **more: Any) -> Call:
     return call(*args, url=f"/knowledge?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
 
 
+def documents_selected(a: Estate, *args: Any) -> Call:
+    """A call from the selection of documents, made to remember A's."""
+    remembered = {"selected": [a.document_id], "_names": {a.document_id: SECRET}}
+    return call(*args, url=f"/knowledge?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id)
+
+
 def faq(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the FAQ, made to remember A's."""
     remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
     return call(*args, url=f"/faq?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def unanswered(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the unanswered questions, made to remember A's."""
+    remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
+    return call(*args, url=f"/unanswered?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def making(a: Estate, *args: Any) -> Call:
+    """A call from the window that makes an answer an entry, made to remember A's answer and entry."""
+    remembered = {"is_open": True, "_kb_id": a.kb_id, "_message_ids": [a.message_id]}
+    return call(*args, vars={**remembered, "existing_id": a.entry_id})
 
 
 def document(a: Estate, *args: Any, **more: Any) -> Call:
@@ -197,9 +215,27 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "FaqState.open_import": faq,
     "FaqState.close_import": faq,
     "FaqState.imported": lambda a: faq(a, "1 new entry"),
+    "MakeFaqState.begin": lambda a: making(a, a.conversation_id, a.message_id),
+    "MakeFaqState.close": making,
+    "MakeFaqState.save": lambda a: making(a, {"question": "Mine?", "answer": "Mine"}),
+    "UnansweredState.load": lambda a: call(url=f"/unanswered?kb={a.kb_id}", kb_id=a.kb_id),
+    "UnansweredState.refresh": unanswered,
+    "UnansweredState.show_dismissed": lambda a: unanswered(a, True),
+    "UnansweredState.answer": lambda a: unanswered(a, a.refused_id),
+    "UnansweredState.dismiss": lambda a: unanswered(a, a.refused_id),
+    "UnansweredState.bring_back": lambda a: unanswered(a, a.refused_id, vars={"dismissed": True}),
+    "UnansweredState.undo": lambda a: unanswered(a, vars={"_message_ids": [a.refused_id]}),
     "FaqState.ask_to_delete": lambda a: faq(a, a.entry_id),
     "FaqState.keep": faq,
     "FaqState.delete": lambda a: faq(a, vars={"deleting_id": a.entry_id}),
+    "FaqState.select": lambda a: faq(a, a.entry_id, True),
+    "FaqState.select_page": lambda a: faq(a, True),
+    "FaqState.clear_selection": faq,
+    "FaqState.ask_to_delete_selected": lambda a: faq(a, vars={"selected": [a.entry_id]}),
+    "FaqState.keep_selected": faq,
+    "FaqState.delete_selected": lambda a: faq(
+        a, vars={"selected": [a.entry_id], "is_deleting_selected": True}
+    ),
     "FaqState.watch": faq,
     # how it is searched
     "RetrievalSettingsState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
@@ -355,7 +391,17 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "KnowledgeBaseState.retry": lambda a: documents(a, a.job_id),
     "KnowledgeBaseState.retry_all": documents,
     "KnowledgeBaseState.cancel": lambda a: documents(a, a.job_id),
+    "SelectionState.clear": documents,
+    "SelectionState.select": lambda a: documents_selected(a, a.document_id, True),
+    "SelectionState.select_page": lambda a: documents_selected(a, True),
+    "SelectionState.ask_to_delete": documents_selected,
+    "SelectionState.open_tags": documents_selected,
+    "SelectionState.close": documents_selected,
+    "SelectionState.save_tags": lambda a: documents_selected(a, {"tags": "Mine", "change": "add"}),
+    "SelectionState.read_again": documents_selected,
+    "SelectionState.retry": documents_selected,
     # one document
+    "AttemptsState.load": document,
     "DocumentState.load": document,
     "DocumentState.open_tab": lambda a: document(a, "chunks"),
     "DocumentState.earlier": document,
@@ -371,6 +417,9 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "KnowledgeBaseState.ask_to_delete": lambda a: documents(a, a.document_id),
     "KnowledgeBaseState.keep": documents,
     "KnowledgeBaseState.delete": lambda a: documents(a, vars={"deleting_id": a.document_id}),
+    "SelectionState.delete": lambda a: call(
+        url=f"/knowledge?kb={a.kb_id}", kb_id=a.kb_id, vars={"selected": [a.entry_document_id]}
+    ),
     # models and prices: of the installation, and for whoever runs it only
     "AdminModelsState.load": lambda a: call(url="/admin/models"),
     "AdminModelsState.add": lambda a: call("openai", "gpt-7", "", url="/admin/models"),

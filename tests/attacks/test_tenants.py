@@ -47,8 +47,25 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"document_id": "{document_id}"},
         {"document_id": "{document_id}", "chunk_tokens": 100, "overlap_tokens": 10},
     ],
-    "POST /api/knowledge-bases/{kb_id}/knowledge": [{"question": "Mine?", "answer": "Mine"}],
-    "PUT /api/knowledge-bases/{kb_id}/knowledge/{entry_id}": [{"answer": "Mine"}, {"tags": ["mine"]}, {}],
+    "POST /api/knowledge-bases/{kb_id}/knowledge": [
+        {"question": "Mine?", "answer": "Mine"},
+        {"question": "Ours?", "answer": "Mine", "message_ids": ["{message_id}"]},
+    ],
+    "PUT /api/knowledge-bases/{kb_id}/knowledge/{entry_id}": [
+        {"answer": "Mine"},
+        {"tags": ["mine"]},
+        {"message_ids": ["{message_id}"]},
+        {},
+    ],
+    "POST /api/knowledge-bases/{kb_id}/knowledge/bulk": [{"action": "delete", "ids": ["{entry_id}"]}],
+    "POST /api/knowledge-bases/{kb_id}/documents/bulk": [
+        {"action": "add_tags", "ids": ["{document_id}"], "tags": ["mine"]},
+        {"action": "reingest", "ids": ["{document_id}"]},
+        {"action": "retry", "ids": ["{document_id}"]},
+        {"action": "delete", "ids": ["{document_id}"]},
+    ],
+    "POST /api/knowledge-bases/{kb_id}/unanswered/dismiss": [{"message_ids": ["{refused_id}"]}],
+    "POST /api/knowledge-bases/{kb_id}/unanswered/restore": [{"message_ids": ["{refused_id}"]}],
     "POST /api/knowledge-bases/{kb_id}/share-links": [{"renew": True}, {"renew": False}],
     "PUT /api/knowledge-bases/{kb_id}/embedding-model": [{"model": "local_minilm"}],
     "PUT /api/knowledge-bases/{kb_id}/chunks/{chunk_id}": [{"content": "Mine"}, {"enabled": False}],
@@ -139,10 +156,12 @@ def _bodies(method: str, route: Any, ids: dict[str, Any]) -> list[tuple[tuple[st
 
 
 def _filled(body: dict[str, Any], ids: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: ids[value[1:-1]] if isinstance(value, str) and value.startswith("{") else value
-        for name, value in body.items()
-    }
+    def fill(value: Any) -> Any:
+        if isinstance(value, list):
+            return [fill(each) for each in value]
+        return ids[value[1:-1]] if isinstance(value, str) and value.startswith("{") else value
+
+    return {name: fill(value) for name, value in body.items()}
 
 
 def ids_of(estate: Estate) -> dict[str, Any]:
