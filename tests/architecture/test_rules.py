@@ -48,6 +48,7 @@ ACROSS_TENANTS = {
     "system.live_workers": "counts processes",
     "unanswered.waiting": "the worker looks for questions to embed",
     "usage.insert": "counts a call for the owner it was made for",
+    "document_versions.unneeded": "asks which files nobody has any more, before they are deleted",
     "embedding_switch.under_way": "the worker looks for switches to go on with",
     "vector_index.large_kbs": "the worker looks for knowledge bases to index",
     "word_index.stale": "the worker looks for words to index anew",
