@@ -286,6 +286,8 @@ async def test_owner_of_it_all_is_let_in_by_the_same_requests(estate):
     for ask in sorted(asks(ids), key=lambda ask: (ask.method == "DELETE", ask.template.count("/") * -1)):
         if ask.template in {"/api/auth/logout", "/api/auth/password"} or "/retry" in ask.template:
             continue
+        if "'action': 'delete'" in str(ask):  # what is named is to be there for the others
+            continue
         response = await send(estate.owner.http, ask)
         if response.status_code == 404:
             refused.append(str(ask))
