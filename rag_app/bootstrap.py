@@ -24,6 +24,7 @@ from rag_app.errors import PermanentError
 from rag_app.net.guard import Guard
 from rag_app.net.transport import GuardedTransport
 from rag_app.rag import embedders, llms, rerankers
+from rag_app.rag import sources as source_kinds
 from rag_app.rag.embedders import hub_onnx
 from rag_app.rag.embedders._hosted import HostedEmbedder
 from rag_app.rag.embedders.contract import Embedder
@@ -34,6 +35,7 @@ from rag_app.rag.model_table import model_table
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import find_tessdata, remove_leftovers
 from rag_app.rag.rerankers.contract import Reranker, RerankerParts
+from rag_app.rag.sources.contract import SourceParts
 from rag_app.services.accounts import AccountService
 from rag_app.services.admin import AdminService
 from rag_app.services.candidates import CandidateFinder
@@ -64,6 +66,9 @@ from rag_app.services.rate_limits import RateLimits
 from rag_app.services.rerankers import Rerankers
 from rag_app.services.retrieval import RetrievalService
 from rag_app.services.sharing import SharingService
+from rag_app.services.source_readers import SourceReaders
+from rag_app.services.source_runs import SourceRunService
+from rag_app.services.sources import SourceService
 from rag_app.services.stopping import Stopping
 from rag_app.services.usage import UsageService
 from rag_app.services.usage_reports import UsageReportService
@@ -89,6 +94,8 @@ class Services:
     chat: ChatService
     conversations: ConversationService
     sharing: SharingService
+    sources: SourceService
+    source_runs: SourceRunService
     health: HealthService
     embedding_switches: EmbeddingSwitchService
     idempotency: IdempotencyService
@@ -174,6 +181,11 @@ def build(config: Settings) -> Services:
     knowledge_bases = KnowledgeBaseService(
         sessions, storage, modules, keys, config.rag_local_embedder, all_rerankers, catalogue, quotas
     )
+    source_readers = SourceReaders(
+        {name: registry.load(source_kinds, name) for name in registry.names(source_kinds)},
+        _source_parts(config, parse_limits),
+        key_ring(config),
+    )
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
     return Services(
@@ -207,6 +219,10 @@ def build(config: Settings) -> Services:
         chat=ChatService(sessions, retrieval, questions, calls, stopping, limits, quotas),
         conversations=ConversationService(sessions),
         sharing=SharingService(sessions, config.base_url),
+        sources=SourceService(sessions, source_readers, jobs_queue, storage, quotas),
+        source_runs=SourceRunService(
+            sessions, source_readers, jobs_queue, storage, quotas, config.max_upload_bytes
+        ),
         health=HealthService(
             sessions, config.rag_data_dir, {name: name in installed for name in keys.hosted}
         ),
@@ -246,6 +262,19 @@ def key_ring(config: Settings) -> KeyRing:
     """What stored secrets are encrypted with: the operator's keys, or those kept in the data folder."""
     keys = config.rag_encryption_keys
     return load_or_make_ring(config.rag_data_dir, keys.get_secret_value() if keys else None)
+
+
+def _source_parts(config: Settings, limits: ParseLimits) -> SourceParts:
+    """What sources reach the network through; pages may be public without TLS, so it is not asked for."""
+    guard = Guard(parse_private_hosts(config.rag_allowed_private_hosts))
+    trusted = httpx2.create_ssl_context()
+    return SourceParts(
+        check_url=guard.parse,
+        transport=lambda: GuardedTransport(guard, ssl_context=trusted),
+        addresses=guard.addresses,
+        parse_limits=limits,
+        user_agent=f"SimpleRAG (+{config.base_url})",  # so that who runs a website knows whom to ask
+    )
 
 
 def hub_embedder(config: Settings) -> HubEmbedderModel | None:

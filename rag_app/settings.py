@@ -80,6 +80,9 @@ class Settings(BaseSettings):
         300, ge=5, description="Time a parsing child process may take, in seconds."
     )
     rag_worker_concurrency: int = Field(2, ge=1, le=64, description="Jobs one worker runs at once.")
+    rag_worker_sources: int = Field(
+        4, ge=1, le=64, description="Websites and mailboxes one worker reads at once, beside its jobs."
+    )
     rag_worker_stalled_after_s: float = Field(
         30, ge=1, description="Silence of a worker, in seconds, after which others take over its jobs."
     )

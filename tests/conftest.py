@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx2
+import psycopg
 import pytest
 from starlette.types import ASGIApp
 
@@ -89,6 +90,18 @@ async def services(config: Settings, embedder: Embedder) -> AsyncIterator[Servic
 
 
 @pytest.fixture
+def sql(database: str) -> Callable[..., list[tuple[Any, ...]]]:
+    """Ask the database something, beside everything that is checked; returns rows."""
+
+    def ask(statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with psycopg.connect(database, autocommit=True) as connection:
+            found = connection.execute(statement.encode(), values)
+            return found.fetchall() if found.description else []
+
+    return ask
+
+
+@pytest.fixture
 def run_jobs(services: Services) -> Callable[[], Awaitable[None]]:
     """Do all queued jobs, as a worker would, and come back."""
 
@@ -97,7 +110,7 @@ def run_jobs(services: Services) -> Callable[[], Awaitable[None]]:
             n_left, n_before = 10**9, -1
             while n_left and n_left != n_before:  # jobs that had to wait for another one's lock
                 await services.jobs_queue.run_worker_async(
-                    queues=["default"], wait=False, concurrency=2, install_signal_handlers=False,
+                    queues=["default", "sources"], wait=False, concurrency=2, install_signal_handlers=False,
                     listen_notify=False, delete_jobs="successful",
                 )  # fmt: skip
                 waiting = await services.jobs_queue.job_manager.list_jobs_async(status="todo")

@@ -13,10 +13,15 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from rag_app.db.engine import driver_connection, is_unreachable
 from rag_app.db.statements import run
+from rag_app.domain.knowledge_bases import KbScope
 
 INGEST = "ingest_document"
 SWITCH_EMBEDDINGS = "switch_embeddings"
+READ_SOURCE = "read_source"
+SOURCES = "sources"  # a queue of its own: reading waits for other servers, and must not delay files
+DEFAULT = "default"
 RETRY_S = 1.0
+MOST_COUNTED = 2_000  # waiting files of an owner; beyond that the order is that of arrival
 
 
 class PatientConnector(procrastinate.PsycopgConnector):
@@ -40,12 +45,38 @@ def create_queue(dsn: str) -> procrastinate.App:
 
 
 async def add_ingestion(
-    queue: procrastinate.App, session: AsyncSession, *, job_id: int, document_id: int
+    queue: procrastinate.App, session: AsyncSession, scope: KbScope, *, job_id: int, document_id: int
 ) -> None:
-    """Add an ingestion within the session's transaction; those of one document run one at a time."""
+    """Add an ingestion within the session's transaction; those of one document run one at a time.
+
+    The more files an owner has waiting, the later the next one's turn: one owner's thousands do not delay
+    another one's first.
+    """
+    waiting = await run(
+        session,
+        sa.text("""
+            SELECT count(*) FROM (
+              SELECT 1 FROM knowledge_bases kb JOIN document_processing_jobs j ON j.kb_id = kb.id
+              WHERE kb.user_id = :owner_id AND j.status IN ('pending', 'processing') LIMIT :most) waiting
+        """),
+        params={"owner_id": scope.owner_id, "most": MOST_COUNTED},
+    )
     connection = await driver_connection(session)
-    deferrer = queue.configure_task(INGEST, lock=f"document:{document_id}", connection=connection)
+    deferrer = queue.configure_task(
+        INGEST, lock=f"document:{document_id}", priority=-waiting.scalar_one(), connection=connection
+    )
     await deferrer.defer_async(job_id=job_id)
+
+
+async def add_source_run(
+    queue: procrastinate.App, session: AsyncSession, *, run_id: int, source_id: int
+) -> None:
+    """Add a run within the session's transaction; a source is read by one worker at a time."""
+    connection = await driver_connection(session)
+    deferrer = queue.configure_task(
+        READ_SOURCE, lock=f"source:{source_id}", queue=SOURCES, connection=connection
+    )
+    await deferrer.defer_async(run_id=run_id)
 
 
 async def add_embedding_switch(

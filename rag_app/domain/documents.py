@@ -51,3 +51,4 @@ class ChunkDraft:
 
 
 PAGE_SEPARATOR = "\n\n"
+MARKDOWN = "text/markdown"

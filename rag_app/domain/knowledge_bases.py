@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from rag_app.domain.documents import MARKDOWN
 from rag_app.domain.models import ModelChoice
 from rag_app.domain.rag_config import RagConfig
 
@@ -76,6 +77,14 @@ class Document:
     ready_at: datetime | None
     job: "Job | None" = None
     tags: tuple[str, ...] = ()
+    source_id: int | None = None  # the website or mailbox it comes from
+    url: str = ""  # where a person finds it
+    modified_at: datetime | None = None  # when it was written, where that is known
+
+    @property
+    def file_name(self) -> str:
+        """A name that tells how to read it: what our own sources wrote is Markdown whatever its title."""
+        return f"{self.name}.md" if self.source_id is not None and self.media_type == MARKDOWN else self.name
 
 
 @dataclass(frozen=True)

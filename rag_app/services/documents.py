@@ -100,7 +100,7 @@ class DocumentService:
             size_bytes=size,
             file_type=PurePath(name).suffix.lower().lstrip("."),
         )
-        await queue.add_ingestion(self.jobs_queue, session, job_id=job_id, document_id=document_id)
+        await queue.add_ingestion(self.jobs_queue, session, scope, job_id=job_id, document_id=document_id)
 
     async def _retry_if_ended_badly(self, session: Any, scope: KbScope, document_id: int) -> None:
         document = await documents.get(session, scope, document_id=document_id)
@@ -111,7 +111,7 @@ class DocumentService:
         assert job.document_id is not None
         await jobs.reopen(session, scope, job_id=job.id)
         await documents.set_status(session, scope, document_id=job.document_id, status="received")
-        await queue.add_ingestion(self.jobs_queue, session, job_id=job.id, document_id=job.document_id)
+        await queue.add_ingestion(self.jobs_queue, session, scope, job_id=job.id, document_id=job.document_id)
 
     async def list_of(
         self,

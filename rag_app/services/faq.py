@@ -357,7 +357,7 @@ class FaqService:
             size_bytes=stored.size_bytes,
             file_type=SOURCE,
         )
-        await queue.add_ingestion(self.jobs_queue, session, job_id=job_id, document_id=document_id)
+        await queue.add_ingestion(self.jobs_queue, session, scope, job_id=job_id, document_id=document_id)
 
     async def _note(self, session: Any, owner_id: int, kb_id: int, action: str, **about: int) -> None:
         await accounts.write_audit(session, user_id=owner_id, kb_id=kb_id, action=action, **about)

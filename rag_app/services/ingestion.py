@@ -193,7 +193,7 @@ class IngestionService:
         parsing = asyncio.create_task(
             parse_file(
                 path,
-                file_name=document.name,
+                file_name=document.file_name,
                 limits=self.limits,
                 ocr_data=self.find_tessdata(),
                 on_progress=note,
@@ -296,9 +296,11 @@ class IngestionService:
             n_stalled = await jobs.release_stalled(session, stalled_after_s=stalled_after_s)
             forgotten = await jobs.open_without_worker(session)
             for about in forgotten:
-                await queue.add_ingestion(
-                    self.jobs_queue, session, job_id=about.job_id, document_id=about.document_id
-                )
+                scope = await access.for_job(session, kb_id=about.kb_id)
+                if scope is not None:
+                    await queue.add_ingestion(
+                        self.jobs_queue, session, scope, job_id=about.job_id, document_id=about.document_id
+                    )
         if n_stalled or forgotten:
             log.warning("jobs_recovered", n_stalled=n_stalled, n_forgotten=len(forgotten))
 

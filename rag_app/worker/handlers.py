@@ -7,7 +7,7 @@ from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
 from procrastinate.jobs import Job
 
 from rag_app.bootstrap import Services
-from rag_app.db.queue import INGEST, SWITCH_EMBEDDINGS
+from rag_app.db.queue import INGEST, READ_SOURCE, SOURCES, SWITCH_EMBEDDINGS
 
 MAX_TRIES = 4  # of one job; crashes of the worker are counted apart
 MAX_WAIT_S = 300
@@ -41,6 +41,17 @@ def register(app: procrastinate.App, services: Services) -> None:
     @app.task(name=SWITCH_EMBEDDINGS, retry=Retries())
     async def switch_embeddings(kb_id: int) -> None:
         await services.embedding_switches.work(kb_id)
+
+    @app.periodic(cron="* * * * *")
+    @app.task(
+        name="tend_sources", queueing_lock="tend_sources", lock="tend_sources", queue=SOURCES, priority=AHEAD
+    )
+    async def tend_sources(timestamp: int) -> None:
+        await services.source_runs.tend()
+
+    @app.task(name=READ_SOURCE, pass_context=True, retry=Retries(), queue=SOURCES)
+    async def read_source(context: JobContext, run_id: int) -> None:
+        await services.source_runs.work(run_id, is_last_try=context.job.attempts >= MAX_TRIES)
 
     @app.periodic(cron="17 * * * *")
     @app.task(name="clean_up", queueing_lock="clean_up", priority=AHEAD)

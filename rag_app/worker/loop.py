@@ -13,6 +13,7 @@ import structlog
 
 from rag_app import bootstrap, log
 from rag_app.bootstrap import Services
+from rag_app.db.queue import DEFAULT, SOURCES
 from rag_app.services.outages import is_queue_failure
 from rag_app.settings import settings
 from rag_app.worker.handlers import register
@@ -59,10 +60,21 @@ async def _work(services: Services, told_to_stop: asyncio.Event) -> None:
 
 
 async def _work_once(services: Services, told_to_stop: asyncio.Event) -> None:
+    # Two lines of work: a website that is slow to answer must not keep a file waiting.
+    config = services.settings
+    async with asyncio.TaskGroup() as both:
+        both.create_task(_work_on(services, told_to_stop, DEFAULT, config.rag_worker_concurrency))
+        both.create_task(_work_on(services, told_to_stop, SOURCES, config.rag_worker_sources))
+
+
+async def _work_on(
+    services: Services, told_to_stop: asyncio.Event, queue_name: str, concurrency: int
+) -> None:
     config = services.settings
     working = asyncio.create_task(
         services.jobs_queue.run_worker_async(
-            concurrency=config.rag_worker_concurrency,
+            queues=[queue_name],
+            concurrency=concurrency,
             shutdown_graceful_timeout=config.rag_worker_grace_s,
             delete_jobs="successful",
             fetch_job_polling_interval=POLL_S,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,9 @@ def _document(row: Any) -> Document:
         ready_at=row.ready_at,
         job=job,
         tags=tuple(row.tags),
+        source_id=row.source_id,
+        url=row.url,
+        modified_at=row.modified_at,
     )
 
 
@@ -110,6 +114,16 @@ async def insert(
         )
         if (row := found.first()) is not None:
             return row.id, False
+
+
+async def with_hash(session: AsyncSession, scope: KbScope, *, sha256: str) -> int | None:
+    """The document that has these bytes, held until the transaction ends."""
+    found = await run(
+        session,
+        sa.text("SELECT id FROM documents WHERE kb_id = :kb_id AND sha256 = :sha256 FOR UPDATE"),
+        params={"kb_id": scope.kb_id, "sha256": sha256},
+    )
+    return found.scalar_one_or_none()
 
 
 async def get(session: AsyncSession, scope: KbScope, *, document_id: int) -> Document:
@@ -187,6 +201,32 @@ async def replace_file(
             "name": name,
             "size_bytes": size_bytes,
             "sha256": sha256,
+        },
+    )
+
+
+async def set_origin(
+    session: AsyncSession,
+    scope: KbScope,
+    *,
+    document_id: int,
+    source_id: int,
+    url: str,
+    modified_at: datetime | None,
+) -> None:
+    """Say which source a document comes from, where a person finds it, and when it was written."""
+    await run(
+        session,
+        sa.text("""
+            UPDATE documents SET source_id = :source_id, url = :url, modified_at = :modified_at
+            WHERE kb_id = :kb_id AND id = :document_id
+        """),
+        params={
+            "kb_id": scope.kb_id,
+            "document_id": document_id,
+            "source_id": source_id,
+            "url": url,
+            "modified_at": modified_at,
         },
     )
 

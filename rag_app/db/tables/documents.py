@@ -31,6 +31,9 @@ class DocumentRow(SQLModel, table=True):
     created_at: datetime = created_now()
     ready_at: datetime | None = moment()
     tags: list[str] = Field(default_factory=list, sa_type=ARRAY(sa.Text))  # pyright: ignore
+    source_id: int | None = None
+    url: str = ""
+    modified_at: datetime | None = moment()
 
 
 class DocumentPageRow(SQLModel, table=True):

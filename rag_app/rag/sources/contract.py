@@ -10,7 +10,7 @@ never as an error. Errors that it raises end the attempt: `TransientError` is tr
 waits for the owner.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -125,11 +125,13 @@ class RunContext:
         cursor: of the last `Checkpoint`; empty in the first run, and after the source was changed.
         known: looks up items of earlier runs by their keys, a few hundred at a time.
         max_items: the most items the owner's plan lets this run read; None for any number.
+        again: items that failed and are to be tried again, though nothing may say that they changed.
     """
 
     cursor: Mapping[str, Any]
     known: Callable[[Sequence[str]], Awaitable[Mapping[str, KnownItem]]]
     max_items: int | None = None
+    again: tuple[KnownItem, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,8 +166,12 @@ class SourceReader(Protocol):
         """Try whether it can be reached, and say in words what is wrong if not. Never raises for that."""
         ...
 
-    def read(self, run: RunContext) -> AsyncIterator[Event]:
+    def read(self, run: RunContext) -> AsyncGenerator[Event]:
         """Read what is there. Raises TransientError, PermanentError."""
+        ...
+
+    async def disconnect(self) -> None:
+        """Give back what was granted, such as a token, when the source is removed; as far as that goes."""
         ...
 
 
@@ -177,6 +183,8 @@ class SourceKind(Protocol):
     MANY: str  # "websites"
     ITEM: str  # "page"
     ITEMS: str  # "pages"
+    LIMIT: str | None  # what a plan limits the number of these sources by (domain/limits.py)
+    ITEMS_LIMIT: str | None  # what it limits the items of one by
 
     def check_config(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """A configuration as it is stored: complete, bounded, without secrets. Raises InvalidInput."""
