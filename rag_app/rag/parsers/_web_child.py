@@ -58,5 +58,5 @@ def _answer(request: dict[str, Any], content: bytes, limits: ParseLimits) -> dic
         return {"error": str(error)}
     except MemoryError:
         return {"error": OUT_OF_MEMORY}
-    except Exception:  # whatever hostile HTML makes a library stumble over concerns this page only
-        return {"error": UNREADABLE}
+    except Exception as error:  # whatever hostile HTML makes a library stumble over concerns this page only
+        return {"error": UNREADABLE, "cause": type(error).__name__}

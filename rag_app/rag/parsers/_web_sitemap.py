@@ -62,7 +62,7 @@ def _read_xml(content: bytes) -> Sitemap:
     except _FullError:
         return reader.result(is_cut=True)
     except expat.ExpatError:
-        if not reader.found:
+        if not any(reader.found.values()):
             raise PermanentError("This sitemap is not proper XML.") from None
         return reader.result(is_cut=True)  # what was read before the fault is as good as before
     if reader.root not in {"urlset", "sitemapindex"}:

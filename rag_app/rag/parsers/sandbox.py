@@ -31,7 +31,8 @@ from rag_app.rag.parsers.contract import ParseLimits
 log = structlog.get_logger()
 
 SOURCE_ROOT = Path(rag_app.__file__).parents[1]
-# Isolated from environment and user's packages (-I), the child is told where our code is.
+# Isolated from environment and user's packages (-I), the child is told where our code is. It may write only
+# so much, so it must not keep compiled modules (-B): one that was cut off would break everybody's.
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from rag_app.rag.parsers import _child; _child.main(sys.argv[2])"
@@ -154,6 +155,7 @@ async def _start(request: str, folder: Path) -> Process:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",
+                "-B",
                 "-c",
                 _START,
                 str(SOURCE_ROOT),
@@ -176,7 +178,6 @@ def environment(folder: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "HOME": str(folder),
         "TMPDIR": str(folder),
-        "PYTHONDONTWRITEBYTECODE": "1",
         # Each thread reserves address space, which is limited.
         "MALLOC_ARENA_MAX": "2",
         "OMP_THREAD_LIMIT": "1",

@@ -75,6 +75,8 @@ class WebPageReader:
         head = {"kind": kind, "url": url, "charset": charset, "n_bytes": len(content)}
         async with self._one_at_a_time:
             answer = await self._answer(json.dumps(head).encode() + b"\n" + content)
+        if "cause" in answer:
+            log.warning("page_not_read", kind=kind, error=answer["cause"])
         if "error" in answer:
             raise PermanentError(answer["error"])
         return answer["ok"]
@@ -113,6 +115,7 @@ class WebPageReader:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",
+                "-B",
                 "-c",
                 _START,
                 str(sandbox.SOURCE_ROOT),

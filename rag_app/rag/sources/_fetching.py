@@ -6,6 +6,7 @@ get ── wait ── request ── redirect? ── by hand, through the guar
 
 import asyncio
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -89,6 +90,7 @@ class Fetcher:
     delay_s: float
     sleep: Sleep = pause
     request_s: float = REQUEST_S
+    clock: Callable[[], float] = time.monotonic
     _last: dict[str, float] = field(default_factory=dict)
 
     async def get(
@@ -130,7 +132,7 @@ class Fetcher:
     async def _once(
         self, url: str, max_bytes: Callable[[Answer], int], headers: Mapping[str, str], *, may_cut: bool
     ) -> Answer:
-        host, clock = httpx2.URL(url).host, asyncio.get_running_loop().time
+        host = httpx2.URL(url).host
         await self._pause(host)
         try:
             async with asyncio.timeout(self.request_s):
@@ -142,7 +144,7 @@ class Fetcher:
         except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError) as error:
             raise _failure(error) from error
         finally:
-            self._last[host] = clock()
+            self._last[host] = self.clock()
 
     async def _receive(
         self, url: str, max_bytes: Callable[[Answer], int], headers: Mapping[str, str], *, may_cut: bool
@@ -165,7 +167,7 @@ class Fetcher:
 
     async def _pause(self, host: str) -> None:
         if host in self._last:
-            passed = asyncio.get_running_loop().time() - self._last[host]
+            passed = self.clock() - self._last[host]
             if passed < self.delay_s:
                 await self.sleep(self.delay_s - passed)
 

@@ -3,6 +3,7 @@
 Source: RFC 9309; `Crawl-delay` and `X-Robots-Tag` as search engines take them.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -89,7 +90,7 @@ class Robots:
 
 def wishes(answer: Answer, user_agent: str) -> set[str]:
     """What `X-Robots-Tag` asks of us, such as `noindex`."""
-    token = user_agent.partition("/")[0].strip().lower()
+    token = re.split(r"[^A-Za-z_-]", user_agent, maxsplit=1)[0].lower()
     found: set[str] = set()
     for line in answer.headers.get_list("x-robots-tag"):
         applies = True

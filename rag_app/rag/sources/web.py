@@ -8,7 +8,8 @@ What is kept of a page is its main content as Markdown, so that a changed advert
 """
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -30,6 +31,8 @@ LABEL = "website"
 MANY = "websites"
 ITEM = "page"
 ITEMS = "pages"
+LIMIT: str | None = None  # plans limit the pages of one, not how many there are
+ITEMS_LIMIT: str | None = "pages_per_crawl"
 
 Mode = Literal["page", "sitemap", "crawl"]
 
@@ -98,12 +101,13 @@ class _Tools:
 
 @dataclass(frozen=True)
 class WebReader:
-    """Reads one website. `sleep` and `request_s` are how long its guests wait."""
+    """Reads one website; how it tells the time can be replaced."""
 
     config: Mapping[str, Any]
     parts: SourceParts
     sleep: Sleep = field(default=_fetching.pause)
     request_s: float = _fetching.REQUEST_S
+    clock: Callable[[], float] = time.monotonic
 
     async def check(self) -> Check:
         """Fetch robots.txt and the first page, or the sitemap, and say what would be read."""
@@ -118,7 +122,7 @@ class WebReader:
         except RagAppError as error:
             return Check(is_ok=False, message=str(error))
 
-    async def read(self, run: RunContext) -> AsyncIterator[Event]:
+    async def read(self, run: RunContext) -> AsyncGenerator[Event]:
         """Read what is there; see `Crawl`."""
         url = self.config["url"]
         limit = (
@@ -154,6 +158,9 @@ class WebReader:
                 frontier.add([url], depth=0, is_listed=True)
             async for event in crawl.events():
                 yield event
+
+    async def disconnect(self) -> None:
+        """Nothing was granted, so there is nothing to give back."""
 
     async def _list(self, crawl: Crawl, tools: _Tools) -> list[Note]:
         """Put what the sitemaps list into the frontier; says what could not be read of them."""
@@ -204,7 +211,7 @@ class WebReader:
             )
             await stack.enter_async_context(client)
             pages = await stack.enter_async_context(web_page_reader(self.parts.parse_limits))
-            fetcher = Fetcher(client, self.config["delay_s"], self.sleep, self.request_s)
+            fetcher = Fetcher(client, self.config["delay_s"], self.sleep, self.request_s, self.clock)
             yield _Tools(fetcher, Robots(fetcher, self.parts.user_agent), pages)
 
     # ---- trying it
