@@ -21,7 +21,7 @@ SOURCES = sorted((ROOT / "rag_app").rglob("*.py"))
 TENANT_TABLES = re.compile(
     r"\b(knowledge_bases|knowledge_base|documents|document_pages|chunks|chunk_postings|conversations|messages|"
     r"end_users|share_links|document_processing_jobs|pending_embeddings|provider_keys|kb_word_stats|"
-    r"document_word_stats|llm_usage)\b"
+    r"document_word_stats|llm_usage|sources|source_runs|source_items|source_events)\b"
 )
 
 # Queries that reach over tenants on purpose, each with who asks.
@@ -35,6 +35,13 @@ ACROSS_TENANTS = {
     "jobs.open_without_worker": "the sweep looks for forgotten jobs",
     "provider_keys.not_sealed_with": "the operator encrypts all stored keys anew",
     "provider_keys.reseal": "the operator encrypts all stored keys anew",
+    "source_runs.about": "a worker looks which source a queued run reads",
+    "source_runs.add_event": "adds to a run that is held under a lock",
+    "source_runs.open_due": "the worker looks for sources whose time has come",
+    "source_runs.open_without_worker": "the worker looks for forgotten runs",
+    "source_runs.with_overdue_items": "the worker looks for what is to be removed",
+    "sources.reseal": "the operator encrypts all stored secrets anew",
+    "sources.secrets_not_sealed_with": "the operator encrypts all stored secrets anew",
     "system.is_file_needed": "the clean-up asks whether anybody has these bytes",
     "system.forget_old": "the clean-up removes what has served its time",
     "system.live_workers": "counts processes",
