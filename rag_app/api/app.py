@@ -26,6 +26,7 @@ from rag_app.api.routes import (
     rag_configs,
     shared,
     usage,
+    web_sources,
 )
 from rag_app.api.share_pages import SharePages
 from rag_app.settings import Settings
@@ -65,6 +66,7 @@ def create_api() -> FastAPI:
         shared,
         usage,
         limits,
+        web_sources,
     ):
         api.include_router(module.router)
     return api

@@ -52,6 +52,8 @@ class Estate:
     visitor_token: str
     provider: str  # the one that A has a key for
     owner_id: int
+    web_source_id: int
+    web_run_id: int
     tier: str = "free"
 
 
@@ -113,6 +115,10 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
         visited = await client.get(f"/api/chat/conversations/{visit['id']}", headers=visitor)
         kept = await owner.http.put("/api/provider-keys/openai", json={"api_key": f"sk-{SECRET}-0123456789"})
         assert kept.status_code == 200, kept.text
+        website = (
+            await owner.http.post(f"{base}/web-sources", json={"url": f"https://{SECRET}.example/"})
+        ).json()
+        await owner.http.post(f"{base}/web-sources/{website['id']}/stop")  # nobody is asked for it
         read = (await owner.http.get(f"/api/chat/conversations/{conversation_id}")).json()
         return Estate(
             owner=owner,
@@ -133,6 +139,8 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             visitor_token=visit["visitor_token"],
             provider="openai",
             owner_id=owner.user["id"],
+            web_source_id=website["id"],
+            web_run_id=website["run"]["id"],
         )
 
     return furnish

@@ -110,7 +110,6 @@ def test_a_pattern_of_many_stars_takes_no_longer_than_others():
         ({"url": "https://example.com", "include": [7]}, "include"),
         ({"url": "https://example.com", "exclude": ["/x" * 200]}, "exclude"),
         ({"url": "https://example.com", "exclude": [f"/{n}" for n in range(51)]}, "exclude"),
-        ({"url": "https://example.com", "respects_robots": False}, "respects_robots"),
     ],
 )
 def test_a_wrong_setting_is_named(raw, field):

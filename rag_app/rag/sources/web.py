@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 import httpx2
 
-from rag_app.domain.sources import Check
+from rag_app.domain.sources import MAX_NAME, Check
 from rag_app.errors import InvalidInput, PermanentError, RagAppError
 from rag_app.rag.parsers.web_pages import WebPageReader, web_page_reader
 from rag_app.rag.sources import _documents, _fetching, _sitemaps, _urls
@@ -58,9 +58,6 @@ def check_config(raw: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidInput: names the field and says what is right.
     """
-    unknown = sorted(set(raw) - {"url", *DEFAULTS})
-    if unknown:
-        raise InvalidInput(f"A website has no setting called {unknown[0]!r}.", field=unknown[0])
     given = {**DEFAULTS, **{name: value for name, value in raw.items() if value is not None}}
     if given["mode"] not in get_args(Mode):
         raise InvalidInput("Choose page, sitemap or crawl.", field="mode")
@@ -77,7 +74,7 @@ def check_config(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def title(config: Mapping[str, Any]) -> str:
     """Host and path, as people say it."""
-    return identity(config).rstrip("/")
+    return identity(config).rstrip("/")[:MAX_NAME]
 
 
 def identity(config: Mapping[str, Any]) -> str:
