@@ -515,6 +515,7 @@ class PassageOut(BaseModel):
     before: str = Field(description="Text before it in its section, read along with it for an answer.")
     after: str
     n_duplicates: int = Field(description="Passages left out because they say the same.")
+    url: str = Field(description="Where its document can be seen outside; empty for files.")
 
     @classmethod
     def of(cls, passage: Passage) -> Self:
@@ -607,6 +608,7 @@ class CitationOut(BaseModel):
     page: int | None
     quote: str
     heading: str
+    url: str
 
 
 class UsageOut(BaseModel):

@@ -11,7 +11,10 @@ MessageStatus = Literal["complete", "interrupted", "failed"]
 
 @dataclass(frozen=True)
 class Citation:
-    """An answer's reference to a passage; `marker` is the number in the text, `quote` what supports it."""
+    """An answer's reference to a passage; `marker` is the number in the text, `quote` what supports it.
+
+    `url` is where its document can be seen outside, empty for files.
+    """
 
     marker: int
     chunk_id: int
@@ -20,6 +23,7 @@ class Citation:
     page: int | None
     quote: str
     heading: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True)

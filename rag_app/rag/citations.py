@@ -91,6 +91,7 @@ def citations(answer: str, markers: Iterable[int], passages: Mapping[int, Passag
             page=passages[marker].page,
             quote=_quote(_said_with(answer, marker), passages[marker].content),
             heading=passages[marker].heading,
+            url=passages[marker].url,
         )
         for marker in sorted(markers)
     )

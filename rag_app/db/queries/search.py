@@ -75,6 +75,7 @@ class FoundChunk(NamedTuple):
     heading: str
     content: str
     codes: bytes | None = None
+    url: str = ""
 
 
 def vector_literal(vector: NDArray[np.float32]) -> str:
@@ -172,7 +173,7 @@ WHERE kb_id = %(kb_id)s AND n_chunks > 0 GROUP BY language
 
 PASSAGES_STATEMENT = """
 SELECT c.ordinal, c.id, c.document_id, d.name, d.source, c.position, c.page_first, c.page_last, c.heading,
-       c.content, k.codes
+       c.content, k.codes, d.url
 FROM unnest(%(ordinals)s::int[]) AS wanted(ordinal)
 CROSS JOIN LATERAL (  -- OFFSET 0: look up these few, whatever the planner thinks of tables it has no statistics of
   SELECT * FROM chunks WHERE kb_id = %(kb_id)s AND ordinal = wanted.ordinal AND enabled OFFSET 0) c
