@@ -54,6 +54,8 @@ from rag_app.ui.dashboard.settings.retrieval_state import RetrievalSettingsState
 from rag_app.ui.dashboard.settings.state import SettingsState
 from rag_app.ui.dashboard.usage import page as usage
 from rag_app.ui.dashboard.usage.state import UsageState
+from rag_app.ui.dashboard.web_sources import page as web_sources
+from rag_app.ui.dashboard.web_sources.state import WebSourcesState, WebSourceState
 from rag_app.ui.landing import page as landing
 from rag_app.ui.public import not_found_page
 from rag_app.ui.shared_chat import page as shared_chat
@@ -96,6 +98,18 @@ app.add_page(
     route=routes.UNANSWERED,
     title=unanswered.TITLE,
     on_load=[*OPEN, UnansweredState.load],
+)
+app.add_page(
+    web_sources.web_sources_page,
+    route=routes.WEB_SOURCES,
+    title=web_sources.TITLE,
+    on_load=[*OPEN, WebSourcesState.load],
+)
+app.add_page(
+    web_sources.web_source_page,
+    route=f"{routes.WEB_SOURCES}/source/[number]",
+    title=web_sources.TITLE,
+    on_load=[*OPEN, WebSourceState.load],
 )
 app.add_page(
     document.document_page,

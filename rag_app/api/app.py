@@ -30,6 +30,7 @@ from rag_app.api.routes import (
     shared,
     unanswered,
     usage,
+    web_sources,
 )
 from rag_app.api.share_pages import SharePages
 from rag_app.settings import Settings
@@ -73,6 +74,7 @@ def create_api() -> FastAPI:
         shared,
         usage,
         limits,
+        web_sources,
     ):
         api.include_router(module.router)
     return api

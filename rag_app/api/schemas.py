@@ -518,6 +518,7 @@ class PassageOut(BaseModel):
     after: str
     n_duplicates: int = Field(description="Passages left out because they say the same.")
     document_version: int
+    url: str = Field(description="Where its document can be seen outside; empty for files.")
 
     @classmethod
     def of(cls, passage: Passage) -> Self:
@@ -611,6 +612,7 @@ class CitationOut(BaseModel):
     quote: str
     heading: str
     document_version: int = Field(description="The version it was read from; 0 for older answers.")
+    url: str
 
 
 class UsageOut(BaseModel):

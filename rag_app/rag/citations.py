@@ -98,6 +98,7 @@ def citations(answer: str, markers: Iterable[int], passages: Mapping[int, Passag
             quote=_quote(_said_with(answer, marker), passages[marker].content),
             heading=passages[marker].heading,
             document_version=passages[marker].document_version,
+            url=passages[marker].url,
         )
         for marker in sorted(markers)
     )

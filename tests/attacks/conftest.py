@@ -53,6 +53,8 @@ class Estate:
     refused_id: int  # an answer that says no
     provider: str  # the one that A has a key for
     owner_id: int
+    web_source_id: int
+    web_run_id: int
     tier: str = "free"
     number: int = 1  # of the document's only version
 
@@ -118,6 +120,10 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
         visited = await client.get(f"/api/chat/conversations/{visit['id']}", headers=visitor)
         kept = await owner.http.put("/api/provider-keys/openai", json={"api_key": f"sk-{SECRET}-0123456789"})
         assert kept.status_code == 200, kept.text
+        website = (
+            await owner.http.post(f"{base}/web-sources", json={"url": f"https://{SECRET}.example/"})
+        ).json()
+        await owner.http.post(f"{base}/web-sources/{website['id']}/stop")  # nobody is asked for it
         read = (await owner.http.get(f"/api/chat/conversations/{conversation_id}")).json()
         return Estate(
             owner=owner,
@@ -139,6 +145,8 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             refused_id=refused["id"],
             provider="openai",
             owner_id=owner.user["id"],
+            web_source_id=website["id"],
+            web_run_id=website["run"]["id"],
         )
 
     return furnish

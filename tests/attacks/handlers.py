@@ -17,7 +17,9 @@ from rag_app.ui.dashboard.knowledge_base.view import Summary
 from rag_app.ui.dashboard.settings.chunks_view import Reading
 from rag_app.ui.dashboard.settings.embedding_view import ModelView, SwitchView
 from rag_app.ui.dashboard.settings.providers_view import provider_cards
+from rag_app.ui.dashboard.sources.view import EventRow, ItemRow, RunRow
 from rag_app.ui.dashboard.usage.view import Narrowed
+from rag_app.ui.dashboard.web_sources.view import WebForm
 from tests.attacks.conftest import QUESTION, SECRET, Estate
 
 
@@ -36,6 +38,11 @@ class Call:
     kb_id: int = 0
     changes: frozenset[str] = frozenset()
     is_public: bool = False
+
+
+_ITEM = ItemRow(10**6, "", "", "", "", "", "", "", False)
+_RUN = RunRow(10**6, "", "", "", "", "", "")
+_EVENT = EventRow(0, "", "", "", "", [])
 
 
 def call(*args: Any, changes: Sequence[str] = (), **more: Any) -> Call:
@@ -114,6 +121,19 @@ def making(a: Estate, *args: Any) -> Call:
     """A call from the window that makes an answer an entry, made to remember A's answer and entry."""
     remembered = {"is_open": True, "_kb_id": a.kb_id, "_message_ids": [a.message_id]}
     return call(*args, vars={**remembered, "existing_id": a.entry_id})
+
+
+def websites(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the list of websites, made to remember A's."""
+    remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
+    return call(*args, url=f"/web-sources?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def website(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from an open website, made to remember A's."""
+    remembered = {"_kb_id": a.kb_id, "_source_id": a.web_source_id, **more.pop("vars", {})}
+    url = f"/web-sources/source/{a.web_source_id}?kb={a.kb_id}"
+    return call(*args, url=url, vars=remembered, kb_id=a.kb_id, **more)
 
 
 def document(a: Estate, *args: Any, **more: Any) -> Call:
@@ -237,6 +257,38 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
         a, vars={"selected": [a.entry_id], "is_deleting_selected": True}
     ),
     "FaqState.watch": faq,
+    # its websites
+    "WebSourcesState.load": websites,
+    "WebSourcesState.begin": websites,
+    "WebSourcesState.edit": lambda a: websites(a, a.web_source_id),
+    "WebSourcesState.submit": lambda a: websites(
+        a,
+        {"url": "https://mine.example/", "name": "Mine"},
+        vars={"is_open": True, "form": WebForm(id=a.web_source_id)},
+    ),
+    "WebSourcesState.close": websites,
+    "WebSourcesState.stop": lambda a: websites(a, a.web_source_id),
+    "WebSourcesState.run_now": lambda a: websites(a, a.web_source_id),
+    "WebSourcesState.pause": lambda a: websites(a, a.web_source_id),
+    "WebSourcesState.resume": lambda a: websites(a, a.web_source_id),
+    "WebSourcesState.retry_failed": lambda a: websites(a, a.web_source_id),
+    "WebSourcesState.ask_to_delete": lambda a: websites(a, a.web_source_id),
+    "WebSourcesState.keep": websites,
+    "WebSourcesState.watch": websites,
+    "WebSourceState.load": website,
+    "WebSourceState.open_tab": lambda a: website(a, "history"),
+    "WebSourceState.filter_status": lambda a: website(a, "failed"),
+    "WebSourceState.filter_text": lambda a: website(a, SECRET[:5]),
+    "WebSourceState.more_items": lambda a: website(a, vars={"items": [_ITEM]}),
+    "WebSourceState.more_runs": lambda a: website(a, vars={"runs": [_RUN]}),
+    "WebSourceState.open_run": lambda a: website(a, a.web_run_id),
+    "WebSourceState.more_events": lambda a: website(a, vars={"run_id": a.web_run_id, "events": [_EVENT]}),
+    "WebSourceState.close_run": website,
+    "WebSourceState.stop": website,
+    "WebSourceState.run_now": website,
+    "WebSourceState.retry_failed": website,
+    "WebSourceState.watch": website,
+    "WebSourcesState.delete": lambda a: websites(a, False, vars={"deleting_id": a.web_source_id}),
     # how it is searched
     "RetrievalSettingsState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
     "RetrievalSettingsState.change": lambda a: knobs(a, "rerank", False),

@@ -85,6 +85,12 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"content": "holiday"},
         {"content": "holiday", "stream": True},
     ],
+    "POST /api/knowledge-bases/{kb_id}/web-sources": [{"url": "https://mine.example/"}],
+    "POST /api/knowledge-bases/{kb_id}/web-sources/check": [
+        {"url": "http://127.0.0.1/"},  # nobody is asked for it
+        {"source_id": "{web_source_id}", "url": "http://127.0.0.1/"},
+    ],
+    "PUT /api/knowledge-bases/{kb_id}/web-sources/{source_id}": [{"name": "Mine"}, {"max_pages": 1}, {}],
     "PUT /api/admin/owners/{owner_id}": [{"tier": "pro"}, {"overrides": {}}, {"is_active": True}],
     "PUT /api/admin/tiers/{tier}": [{"limits": {}}],
     "PUT /api/chat/conversations/{conversation_id}/messages/{message_id}/feedback": [{"feedback": -1}],
@@ -94,6 +100,8 @@ UPLOADS = {
     "POST /api/knowledge-bases/{kb_id}/knowledge/upload",
     "POST /api/knowledge-bases/{kb_id}/knowledge/import",
 }
+# Kinds of sources have the same routes; what `Estate` calls theirs.
+SOURCE_PATHS = {"web-sources": "web"}
 NAMES_AN_OBJECT = re.compile(r"(_id|_ids|slug|marker)$")
 
 
@@ -123,6 +131,8 @@ def asks(ids: dict[str, Any]) -> Iterator[Ask]:
         template = route.path
         if template in PUBLIC or template in OPEN_WITH_LINK:
             continue
+        if (kind := next((path for path in SOURCE_PATHS if f"/{path}/" in template), None)) is not None:
+            ids = ids | {name: ids[f"{SOURCE_PATHS[kind]}_{name}"] for name in ("source_id", "run_id")}
         missing = set(re.findall(r"{(\w+)", template)) - ids.keys()
         assert not missing, f"Say in `Estate` what {sorted(missing)} of {method} {template} is for A."
         path = template.format(**ids)
@@ -256,7 +266,7 @@ async def test_children_under_the_wrong_parent_do_not_exist(estate, other, new_e
     wrong = []
 
     for parent, children in (
-        ("kb_id", {"document_id", "chunk_id", "job_id", "entry_id"}),
+        ("kb_id", {"document_id", "chunk_id", "job_id", "entry_id", "source_id"}),
         ("conversation_id", {"message_id"}),
     ):
         ids = ids_of(estate) | {parent: getattr(mine, parent)}

@@ -30,8 +30,9 @@ from rag_app.rag.parsers.contract import ParseLimits
 
 log = structlog.get_logger()
 
-_SOURCE_ROOT = Path(rag_app.__file__).parents[1]
-# Isolated from environment and user's packages (-I), the child is told where our code is.
+SOURCE_ROOT = Path(rag_app.__file__).parents[1]
+# Isolated from environment and user's packages (-I), the child is told where our code is. It may write only
+# so much, so it must not keep compiled modules (-B): one that was cut off would break everybody's.
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "from rag_app.rag.parsers import _child; _child.main(sys.argv[2])"
@@ -76,7 +77,7 @@ async def parse_file(
         PermanentError: the file cannot be read; the message says why and what to do.
         TransientError: no process, memory or disk space for it just now.
     """
-    async with _private_folder() as folder:
+    async with private_folder() as folder:
         request = _request(path, file_name, limits, ocr_data)
         exit_code = await _run(request, folder, wall_s=limits.wall_s, on_progress=on_progress)
         return await asyncio.to_thread(_result, folder, exit_code, _child.max_result_bytes(limits))
@@ -102,7 +103,8 @@ def _request(path: Path, file_name: str, limits: ParseLimits, ocr_data: Path | N
 
 
 @contextlib.asynccontextmanager
-async def _private_folder() -> AsyncGenerator[Path]:
+async def private_folder() -> AsyncGenerator[Path]:
+    """A folder for one child; it is gone when the child is."""
     try:
         new = Path(tempfile.mkdtemp(prefix=f"new-{_PREFIX}"))
         lock = os.open(new, os.O_RDONLY)
@@ -144,7 +146,7 @@ async def _run(
     except TimeoutError as error:
         raise PermanentError(TOO_SLOW) from error
     finally:
-        await _end(process)
+        await end(process)
 
 
 async def _start(request: str, folder: Path) -> Process:
@@ -153,29 +155,29 @@ async def _start(request: str, folder: Path) -> Process:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",
+                "-B",
                 "-c",
                 _START,
-                str(_SOURCE_ROOT),
+                str(SOURCE_ROOT),
                 request,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,
                 cwd=folder,
-                env=_environment(folder),
+                env=environment(folder),
                 start_new_session=True,
             )
     except OSError as error:
         raise TransientError(NOT_STARTED) from error
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """Only what a parser needs: no keys, no addresses, no home."""
     return {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
         "HOME": str(folder),
         "TMPDIR": str(folder),
-        "PYTHONDONTWRITEBYTECODE": "1",
         # Each thread reserves address space, which is limited.
         "MALLOC_ARENA_MAX": "2",
         "OMP_THREAD_LIMIT": "1",
@@ -191,7 +193,7 @@ async def _follow(process: Process, on_progress: Callable[[float], None] | None)
             on_progress(float(line))
 
 
-async def _end(process: Process) -> None:
+async def end(process: Process) -> None:
     """Kill the child and all it may have started; also when we are being cancelled."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):

@@ -119,6 +119,17 @@ def passage_panel(state: type[CitationState]) -> rx.Component:
             passage.href != "",
             link_button("Open the document", href=passage.href, icon="file", variant="secondary"),
         ),
+        rx.cond(
+            passage.url != "",
+            link_button(
+                "Open the web page",
+                href=passage.url,
+                icon="external",
+                variant="secondary",
+                target="_blank",
+                rel="noopener noreferrer",
+            ),
+        ),
         open=state.passage_open,
         subject=f"{passage.document} {passage.marker} {passage.head}",
         title=f"Source {passage.marker}",
@@ -272,6 +283,18 @@ def _source(state: type[CitationState], turn: Turn, source: SourceView) -> rx.Co
             type="button",
             on_click=state.show_citation(turn.answer_id, source.marker),
             class_name="source",
+        ),
+        rx.cond(
+            source.url != "",
+            rx.el.a(
+                icon("external"),
+                href=source.url,
+                target="_blank",
+                rel="noopener noreferrer",
+                aria_label=f"Open {source.name} in a new tab",
+                title=source.url,
+                class_name="source-outside",
+            ),
         ),
     )
 

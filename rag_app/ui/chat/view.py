@@ -34,6 +34,7 @@ class SourceView:
     marker: int
     name: str
     place: str
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class PassageView:
     tail: str = ""
     after: str = ""
     href: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ def passage_view(passage: CitedPassage, *, kb_id: int | None = None) -> PassageV
         tail=readable(passage.content[end:]) if is_found else "",
         after=_beginning(readable(passage.after)),
         href=href if kb_id is not None else "",
+        url=outside(citation.url),
     )
 
 
@@ -185,6 +188,11 @@ def without_heading(text: str, heading: str) -> str:
     first, _, rest = text.lstrip().partition("\n")
     is_repeated = first.strip() and heading.endswith(first.strip())
     return rest.lstrip("\n") if is_repeated else text
+
+
+def outside(url: str) -> str:
+    """An address that a link may lead to, empty for any other."""
+    return url if url.startswith(("https://", "http://")) else ""
 
 
 def page_words(first: int | None, last: int | None = None) -> str:
@@ -252,7 +260,7 @@ def _reason(message: Message, *, for_owner: bool) -> str:
 
 def _source(citation: Citation) -> SourceView:
     place = " · ".join(part for part in (page_words(citation.page), citation.heading) if part)
-    return SourceView(citation.marker, citation.document_name, place)
+    return SourceView(citation.marker, citation.document_name, place, outside(citation.url))
 
 
 def _place(name: str, page: str) -> str:
