@@ -35,6 +35,7 @@ from rag_app.rag.model_table import model_table
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import find_tessdata, remove_leftovers
 from rag_app.rag.rerankers.contract import Reranker, RerankerParts
+from rag_app.rag.sources._mail_presets import IMAP_PORT, IMAPS_PORT
 from rag_app.rag.sources.contract import SourceParts
 from rag_app.services.accounts import AccountService
 from rag_app.services.admin import AdminService
@@ -271,7 +272,8 @@ def _source_parts(config: Settings, limits: ParseLimits) -> SourceParts:
     return SourceParts(
         check_url=guard.parse,
         transport=lambda: GuardedTransport(guard, ssl_context=trusted),
-        addresses=guard.addresses,
+        addresses=replace(guard, ports=frozenset({IMAP_PORT, IMAPS_PORT})).addresses,
+        is_listed=guard.is_own,
         parse_limits=limits,
         user_agent=f"SimpleRAG (+{config.base_url})",  # so that who runs a website knows whom to ask
     )
