@@ -31,7 +31,8 @@ from tests.database import short_folder
 
 HOST = "mail.example.test"  # what the certificate is for
 OTHER_HOST = "imap.example.test"
-USER, PASSWORD = "ada@example.test", "correct horse battery"
+USER, PASSWORD = "ada@example.test", "correct-horse-battery"
+OTHER_USER, OTHER_PASSWORD = "üser@example.test", "pässwörd, long"
 STARTED_WITHIN_S = 60
 
 CONFIG = """
@@ -45,6 +46,7 @@ listen = 127.0.0.1
 mail_location = maildir:{folder}/mail/%u
 mailbox_list_index = no
 auth_mechanisms = plain login xoauth2
+auth_username_chars =
 auth_failure_delay = 0
 auth_verbose = yes
 disable_plaintext_auth = no
@@ -65,6 +67,9 @@ service imap-login {{
 }}
 service anvil {{
   {chroot}
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service stats {{
   {chroot}
@@ -90,6 +95,11 @@ passdb {{
   driver = passwd-file
   mechanisms = plain login
   args = scheme=PLAIN {folder}/passwords
+}}
+passdb {{
+  driver = static
+  mechanisms = plain login
+  args = password={password}
 }}
 userdb {{
   driver = static
@@ -182,13 +192,15 @@ class MailServer:
 
     def sign_outs(self) -> list[dict[str, int]]:
         """What each connection that has ended fetched: bodies, their bytes, headers."""
-        log = (self.folder / "log").read_text(errors="replace")
+        ends = time.monotonic() + STARTED_WITHIN_S
+        while (log := self._log()).count("imap-login: Info: Login:") != log.count(" bodies="):
+            assert time.monotonic() < ends, "somebody stays connected"
+            time.sleep(0.02)
         found = re.findall(r"bodies=(\d+) bytes=(\d+) headers=(\d+)", log)
         return [dict(zip(("bodies", "bytes", "headers"), map(int, each), strict=True)) for each in found]
 
-    def n_sign_ins(self) -> int:
-        """How many have signed in."""
-        return (self.folder / "log").read_text(errors="replace").count("imap-login: Info: Login:")
+    def _log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
 
 
 @contextlib.contextmanager
@@ -207,13 +219,14 @@ def dovecot() -> Iterator[MailServer]:
     (folder / "mail").mkdir()
     (folder / "run").mkdir()
     authority = write_certificates(folder)
-    (folder / "passwords").write_text(f"{USER}:{PASSWORD}\nbob@example.test:{PASSWORD}\n")
+    (folder / "passwords").write_text(f"{OTHER_USER}:{OTHER_PASSWORD}\n", encoding="utf-8")
     (folder / "passwords").chmod(0o644)
     (folder / "oauth2.conf").write_text(OAUTH2.format(port=introspection.server_address[1]))
     (folder / "dovecot.conf").write_text(
         CONFIG.format(
             run=folder / "run",
             folder=folder,
+            password=PASSWORD,
             port=port,
             tls_port=tls_port,
             uid=user.pw_uid,

@@ -6,6 +6,7 @@ Everything here blocks, so callers use a thread (`_mailbox.py`). Nothing is ever
 folders are opened to be read only, and mails are fetched without marking them as read.
 """
 
+import contextlib
 import imaplib
 import re
 import socket
@@ -119,11 +120,20 @@ class Imap:
         with _in_words(host, port):
             client = _Client(connected, host, port)
             if security == "starttls":
-                if "STARTTLS" not in client.capabilities:
-                    raise PermanentError(f"{host} offers no STARTTLS on port {port}. Choose TLS on port 993.")
-                client.starttls(trusted())
-                self._socket = client.sock
+                self._start_tls(client, port)
         self._client, self._box = client, _Box(client)
+
+    def _start_tls(self, client: _Client, port: int) -> None:
+        try:
+            if "STARTTLS" not in client.capabilities:
+                raise PermanentError(
+                    f"{self.host} offers no STARTTLS on port {port}. Choose TLS on port 993."
+                )
+            client.starttls(trusted())
+        except BaseException:
+            client.shutdown()
+            raise
+        self._socket = client.sock
 
     def log_in(self, user: str, password: str) -> None:
         """Sign in with a password."""
@@ -209,20 +219,20 @@ class Imap:
         return {uid: raw for uid, raw in found.items() if uid in asked}
 
     def log_out(self) -> None:
-        """Say good-bye and close the connection."""
-        try:
+        """Say good-bye."""
+        with contextlib.suppress(imaplib.IMAP4.error, OSError):
             self._socket.settimeout(CONNECT_S)
             self._client.logout()
-        except (imaplib.IMAP4.error, OSError):
-            self.abort()
 
     def abort(self) -> None:
-        """Close the connection at once; may be called from another thread, whose command then ends."""
-        for close in (lambda: self._socket.shutdown(socket.SHUT_RDWR), self._socket.close):
-            try:
-                close()
-            except OSError:
-                continue
+        """End the connection at once. For other threads: a command that waits for an answer then ends."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        with contextlib.suppress(OSError):
+            self._client.shutdown()
 
     def _fetch(self, uids: Sequence[int], what: str) -> Iterator[tuple[bytes, bytes]]:
         if not uids:
@@ -328,6 +338,8 @@ class _in_words:  # noqa: N801 (reads as what it is for)
 
 def _as_words(error: Exception, host: str, port: int | None) -> RagAppError:
     at = f"{host} (port {port})" if port else host
+    if port is not None and str(error).startswith("unexpected response"):  # a greeting of another kind
+        return PermanentError(f"{at} is no mail server that speaks IMAP. Check the name and the port.")
     for kind, is_final, sentence in _SENTENCES:
         if isinstance(error, kind):
             return PermanentError(sentence.format(at)) if is_final else TransientError(sentence.format(at))
@@ -339,8 +351,6 @@ def _as_words(error: Exception, host: str, port: int | None) -> RagAppError:
         )
     if isinstance(error, OSError):
         return TransientError(f"{at} cannot be reached. Check the name and the port.")
-    if port is not None:  # the greeting
-        return PermanentError(f"{at} is no mail server that speaks IMAP. Check the name and the port.")
     return TransientError(f"{host} gave an answer that makes no sense.")
 
 

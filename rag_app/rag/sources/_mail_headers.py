@@ -57,12 +57,17 @@ class Headers:
         return _PREFIXES.sub("", self.subject).strip() or self.subject
 
 
-def read_headers(raw: bytes) -> Headers:
-    """Read headers as they were sent; what cannot be read is empty."""
-    return headers_of(BytesHeaderParser(policy=compat32).parsebytes(raw))
+def read_headers(raw: bytes, *, n_bytes: int = 0) -> Headers:
+    """Read headers as they were sent; what cannot be read is empty.
+
+    Args:
+        raw: the headers alone.
+        n_bytes: size of the whole mail, which tells those apart that say nothing of themselves.
+    """
+    return headers_of(BytesHeaderParser(policy=compat32).parsebytes(raw), n_bytes=n_bytes)
 
 
-def headers_of(message: Message) -> Headers:
+def headers_of(message: Message, *, n_bytes: int = 0) -> Headers:
     """The headers of a mail that was parsed."""
     message_id = _first_id(_raw(message, "Message-ID"))
     senders = people(message, "From")
@@ -75,7 +80,7 @@ def headers_of(message: Message) -> Headers:
         references=tuple(
             dict.fromkeys(_ids(_raw(message, "References")) + _ids(_raw(message, "In-Reply-To"))[:1])
         ),
-        key=_key(message, message_id),
+        key=_key(message, message_id, n_bytes),
     )
 
 
@@ -160,13 +165,13 @@ def _date(value: str) -> datetime | None:
         return None
 
 
-def _key(message: Message, message_id: str) -> str:
+def _key(message: Message, message_id: str, n_bytes: int) -> str:
     """What a mail is called in every folder and every run.
 
     Not the Message-ID alone: some scanners and shops give the same one to all they send.
     """
     known = [_raw(message, "Date"), _raw(message, "From")]
     if not message_id:
-        known += [_raw(message, "Subject"), _raw(message, "To")]
+        known += [_raw(message, "Subject"), _raw(message, "To"), str(n_bytes)]
     digest = hashlib.sha256("\0".join(known).encode("utf-8", "surrogateescape")).hexdigest()
     return clean_text(f"{message_id}~{digest[:12]}" if message_id else f"~{digest}")

@@ -189,7 +189,7 @@ class Reading:
     async def _batch(self, part: _Part, uids: Sequence[int]) -> AsyncIterator[Event]:
         """Look at headers, and read the mails that are not known."""
         envelopes = await self.mailbox.do(self.mailbox.imap.envelopes, uids)
-        seen = [(each, await asyncio.to_thread(read_headers, each.headers)) for each in envelopes]
+        seen = await asyncio.to_thread(_with_headers, envelopes)
         known = dict(await self.run.known([headers.key for _, headers in seen]))
         to_read: dict[str, tuple[Envelope, Headers]] = {}
         again: list[tuple[Envelope, Headers]] = []
@@ -316,7 +316,7 @@ class Reading:
             uids = [item.state["at"][folder][1] for item in asked.values()]
             for batch in _batches(uids):
                 envelopes = await self.mailbox.do(self.mailbox.imap.envelopes, batch)
-                seen = [(each, await asyncio.to_thread(read_headers, each.headers)) for each in envelopes]
+                seen = await asyncio.to_thread(_with_headers, envelopes)
                 for group in _groups([each for each in seen if each[1].key in asked]):
                     async for event in self._read(part, group, asked, {}):
                         yield event
@@ -375,6 +375,10 @@ def _at(state: Mapping[str, Any], part: _Part, envelope: Envelope) -> dict[str, 
     """A state that says where a mail is, besides the other folders it is in."""
     where = {**state.get("at", {}), part.folder: [part.opened.validity, envelope.uid]}
     return {**state, "at": where, "day": state.get("day") or envelope.day}
+
+
+def _with_headers(envelopes: Sequence[Envelope]) -> list[tuple[Envelope, Headers]]:
+    return [(each, read_headers(each.headers, n_bytes=each.n_bytes)) for each in envelopes]
 
 
 def _part_key(key: str, at: int) -> str:

@@ -54,7 +54,7 @@ async def connected(server: Server, parts: SourceParts) -> AsyncGenerator[Mailbo
         imap = _imap.connect(addresses, server.host, server.port, server.security)
         made.append(imap)
         if given_up:  # nobody waits for it any more
-            imap.abort()
+            imap.close()
 
     def give_up() -> None:
         nonlocal given_up
@@ -69,6 +69,8 @@ async def connected(server: Server, parts: SourceParts) -> AsyncGenerator[Mailbo
         await mailbox.do(mailbox.imap.log_out, seconds=_imap.CONNECT_S)
     finally:
         give_up()
+        for imap in made:
+            threads.submit(imap.close)
         threads.shutdown(wait=False)
 
 
