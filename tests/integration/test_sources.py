@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from rag_app.crypto import KeyRing
+from rag_app.domain.encryption import EncryptionKey
 from rag_app.domain.sources import Check, Schedule
 from rag_app.errors import Conflict, InvalidInput, NotFound, PermanentError, TransientError
 from rag_app.rag.sources.contract import (
@@ -23,6 +25,7 @@ from rag_app.rag.sources.contract import (
     SawEverything,
     SourceParts,
 )  # fmt: skip
+from rag_app.services.key_rotation import KeyRotationService, Rotation
 from rag_app.services.sources import check_schedule
 
 Script = Callable[[RunContext], AsyncGenerator[Event]]
@@ -513,6 +516,21 @@ async def test_a_secret_is_kept_sealed_lent_to_the_reader_and_never_to_another_p
     await mine.do("change", raw={"depth": 2})
     await mine.do("delete")
     assert shelf.disconnected == ["right"]
+
+
+async def test_rotation_of_keys_reaches_the_secrets_of_sources(services, shelf, ours, run_jobs, sql):
+    mine = await ours()
+    shelf.script = events()
+    await mine.create(secret="right")
+    newer = KeyRing((EncryptionKey("newer", bytes(range(32))), *services.sources.readers.ring.keys))
+    assert await KeyRotationService(services.sources.sessions, newer).rotate() == Rotation(1, 0)
+    assert sql("SELECT key_id FROM sources") == [("newer",)]
+    services.sources.readers.__dict__["ring"] = newer
+    await run_jobs()
+    assert shelf.parts[-1].secret == "right"
+
+    alone = KeyRing((EncryptionKey("other", bytes(range(1, 33))),))
+    assert await KeyRotationService(services.sources.sessions, alone).rotate() == Rotation(0, 1)
 
 
 async def test_a_secret_that_changes_during_a_run_is_kept(services, shelf, ours, run_jobs):
