@@ -21,6 +21,7 @@ from rag_app.api.routes import (
     health,
     knowledge_bases,
     limits,
+    mailboxes,
     prompt_previews,
     provider_keys,
     rag_configs,
@@ -65,6 +66,7 @@ def create_api() -> FastAPI:
         shared,
         usage,
         limits,
+        mailboxes,
     ):
         api.include_router(module.router)
     return api

@@ -37,6 +37,34 @@ class OAuthProvider:
     more: tuple[tuple[str, str], ...] = ()  # parameters of the first step
 
 
+def google(client_id: str, client_secret: str, base_url: str | None = None) -> OAuthProvider:
+    """Google's sign-in. Only “offline” and “consent” give a lasting permission each time."""
+    own = base_url.rstrip("/") if base_url else None
+    return OAuthProvider(
+        client_id,
+        client_secret,
+        authorize_url=f"{own}/authorize" if own else "https://accounts.google.com/o/oauth2/v2/auth",
+        token_url=f"{own}/token" if own else "https://oauth2.googleapis.com/token",
+        revoke_url=f"{own}/revoke" if own else "https://oauth2.googleapis.com/revoke",
+        scope="https://mail.google.com/",
+        more=(("access_type", "offline"), ("prompt", "consent")),
+    )
+
+
+def microsoft(
+    client_id: str, client_secret: str, tenant: str = "common", base_url: str | None = None
+) -> OAuthProvider:
+    """Microsoft's sign-in, which lets no program give a permission back; people do in their account."""
+    own = base_url.rstrip("/") if base_url else f"https://login.microsoftonline.com/{tenant}/oauth2/v2.0"
+    return OAuthProvider(
+        client_id,
+        client_secret,
+        authorize_url=f"{own}/authorize",
+        token_url=f"{own}/token",
+        scope="https://outlook.office.com/IMAP.AccessAsUser.All offline_access",
+    )
+
+
 @dataclass(frozen=True)
 class Grant:
     """A permission to read a mailbox; `expires_at` is when the access token ends, in seconds since 1970."""
