@@ -1,7 +1,7 @@
 """Mailboxes as forms, and forms as what the service takes."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -118,8 +118,8 @@ def settings_of(form: object, provider: str, known_folders: Collection[str]) -> 
         "folders": _folders(form, known_folders),
         "months_to_sync": _number(form, "months", 6),
         "on_deleted": as_text(form, "on_deleted") or "remove",
-        "mask_personal_data": as_text(form, "mask") == "on",
-        "with_attachments": as_text(form, "attachments") == "on",
+        "mask_personal_data": _is_ticked(form, "mask"),
+        "with_attachments": _is_ticked(form, "attachments"),
     }
     for name in ("from_filter", "to_filter", "subject_filter"):
         raw[name] = _list(as_text(form, name))
@@ -171,8 +171,13 @@ def read_problem(cookies: str | None) -> str:
 
 def _folders(form: object, known: Collection[str]) -> list[str]:
     if known:
-        return [name for name in known if as_text(form, folder_field(name)) == "on"]
+        return [name for name in known if _is_ticked(form, folder_field(name))]
     return _list(as_text(form, "folders"))
+
+
+def _is_ticked(form: object, name: str) -> bool:
+    """Whether a box is ticked: those with an id are sent as bools, others as browsers do."""
+    return isinstance(form, Mapping) and form.get(name) in {True, "on"}
 
 
 def _list(text: str) -> list[str]:
