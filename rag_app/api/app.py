@@ -14,7 +14,10 @@ from rag_app.api.routes import (
     auth,
     browser,
     chat,
+    chunk_sizes,
     docs,
+    document_bulk,
+    document_versions,
     documents,
     embedding_models,
     faq,
@@ -26,7 +29,9 @@ from rag_app.api.routes import (
     provider_keys,
     rag_configs,
     shared,
+    unanswered,
     usage,
+    web_sources,
 )
 from rag_app.api.share_pages import SharePages
 from rag_app.settings import Settings
@@ -60,13 +65,18 @@ def create_api() -> FastAPI:
         prompt_previews,
         embedding_models,
         faq,
+        unanswered,
         admin_models,
+        chunk_sizes,
+        document_versions,
         documents,
+        document_bulk,
         chat,
         shared,
         usage,
         limits,
         mailboxes,
+        web_sources,
     ):
         api.include_router(module.router)
     return api

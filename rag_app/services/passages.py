@@ -41,6 +41,7 @@ def passage_of(candidate: Candidate, explained: "Explained") -> Passage:
         chunk_id=chunk.chunk_id,
         document_id=chunk.document_id,
         document_name=chunk.document_name,
+        document_version=chunk.document_version,
         source=chunk.source,
         page=chunk.page,
         page_last=chunk.page_last,
@@ -48,6 +49,7 @@ def passage_of(candidate: Candidate, explained: "Explained") -> Passage:
         content=chunk.content,
         score=candidate.score,
         n_duplicates=candidate.n_copies,
+        url=chunk.url,
         scores=PassageScores(
             rank_by_meaning=fused.rank_by_meaning,
             rank_by_words=fused.rank_by_words,

@@ -9,6 +9,8 @@ CONVERSATIONS = "/conversations"
 SEARCH = "/search"
 KNOWLEDGE_BASE = "/knowledge"
 FAQ = "/faq"
+UNANSWERED = "/unanswered"
+WEB_SOURCES = "/web-sources"
 EMAIL = "/email"
 MAILBOX = f"{EMAIL}/source/[source]"
 DOCUMENT = "/knowledge/document/[doc]"
@@ -25,6 +27,11 @@ AUTH_LOGIN = "/auth/login"
 AUTH_REGISTER = "/auth/register"
 AUTH_LOGOUT = "/auth/logout"
 API_DOCS = "/api/docs"
+
+
+def conversation(conversation_id: int) -> str:
+    """A conversation, to read."""
+    return f"{CONVERSATIONS}/{conversation_id}"
 
 
 def documents_of(kb_id: int, *, status: str = "") -> str:
@@ -62,6 +69,11 @@ def original(document_id: int, *, kb_id: int) -> str:
 def upload(kb_id: int) -> str:
     """Where files are sent to; answered by FastAPI."""
     return f"/api/knowledge-bases/{kb_id}/knowledge/upload"
+
+
+def faq_entry(entry_id: int, *, kb_id: int) -> str:
+    """The FAQ, opened at one entry."""
+    return f"{FAQ}?kb={kb_id}&entry={entry_id}"
 
 
 def faq_import(kb_id: int) -> str:

@@ -30,8 +30,9 @@ from rag_app.rag.parsers.contract import ParseLimits
 
 log = structlog.get_logger()
 
-_SOURCE_ROOT = Path(rag_app.__file__).parents[1]
-# Isolated from environment and user's packages (-I), the child is told where our code is.
+SOURCE_ROOT = Path(rag_app.__file__).parents[1]
+# Isolated from environment and user's packages (-I), the child is told where our code is. It may write only
+# so much, so it must not keep compiled modules (-B): one that was cut off would break everybody's.
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
     "import importlib; importlib.import_module(sys.argv[2]).main(sys.argv[3])"
@@ -105,7 +106,7 @@ def _request(path: Path, file_name: str, limits: ParseLimits, ocr_data: Path | N
 
 @contextlib.asynccontextmanager
 async def private_folder() -> AsyncGenerator[Path]:
-    """A folder for one child process, which vanishes with it. Raises TransientError: no space."""
+    """A folder for one child; it is gone when the child is."""
     try:
         new = Path(tempfile.mkdtemp(prefix=f"new-{_PREFIX}"))
         lock = os.open(new, os.O_RDONLY)
@@ -159,7 +160,7 @@ async def run_child(
     except TimeoutError as error:
         raise PermanentError(TOO_SLOW) from error
     finally:
-        await _end(process)
+        await end(process)
 
 
 async def _start(module: str, request: str, folder: Path) -> Process:
@@ -168,24 +169,24 @@ async def _start(module: str, request: str, folder: Path) -> Process:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",
-                "-B",  # -I ignores the variable for it; a file that the limits cut would stay for all
+                "-B",
                 "-c",
                 _START,
-                str(_SOURCE_ROOT),
+                str(SOURCE_ROOT),
                 module,
                 request,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,
                 cwd=folder,
-                env=_environment(folder),
+                env=environment(folder),
                 start_new_session=True,
             )
     except OSError as error:
         raise TransientError(NOT_STARTED) from error
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """Only what a parser needs: no keys, no addresses, no home."""
     return {
         "PATH": os.defpath,
@@ -207,7 +208,7 @@ async def _follow(process: Process, on_progress: Callable[[float], None] | None)
             on_progress(float(line))
 
 
-async def _end(process: Process) -> None:
+async def end(process: Process) -> None:
     """Kill the child and all it may have started; also when we are being cancelled."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
