@@ -188,6 +188,14 @@ def test_link_to_another_site_cannot_reach_back():
     assert "noopener" in drawn(EXAMPLES["link"])
 
 
+def test_a_link_to_a_file_leaves_the_page_as_it_is():
+    for link in (
+        ui.link_button("Export", href="/x", is_file=True),
+        ui.menu_item("Export", href="/x", is_file=True),
+    ):
+        assert prop(elements(link.render())[0], "download") == ""
+
+
 def test_native_form_is_left_to_the_browser():
     form = elements(EXAMPLES["native_form"].render())[0]
 

@@ -106,6 +106,18 @@ def test_no_batch_is_not_shown():
     assert batch(BatchProgress()) == Batch()
 
 
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({"n_documents": 3, "n_ready": 3}, "3 documents"),
+        ({"n_documents": 3, "n_ready": 2, "n_failed": 1}, "3 documents · 2 ready · 1 failed"),
+        ({"n_documents": 3, "n_entries": 3, "n_ready": 5, "n_failed": 1}, "3 documents · 1 failed"),
+    ],
+)
+def test_entries_of_the_faq_are_not_counted_as_ready_documents(counts, words):
+    assert summary(replace(KB, **counts)).text == words
+
+
 def test_end_of_a_batch_is_said_once():
     assert finished(Batch(), summary(KB)) == ""
     assert finished(Batch(is_open=True), summary(KB)) == "All files are ready to be asked."

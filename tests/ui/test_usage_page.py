@@ -382,6 +382,17 @@ async def test_calls_are_narrowed_and_all_shown_again(page, call, owner):
     assert (page.is_empty, page.is_narrowed) == (True, True)
 
 
+async def test_days_without_a_call_lead_back_to_those_with_some(page, call):
+    call()
+    await do(page, "load")
+    await do(page, "choose_days", {"from": "2020-01-01", "to": "2020-01-31"})
+    assert (page.is_empty, page.is_narrowed) == (True, True)
+
+    await do(page, "show_all")
+
+    assert (page.days, page.is_empty, page.is_narrowed) == ("30", False, False)
+
+
 async def test_filter_for_a_knowledge_base_that_is_gone_or_anothers_is_dropped(page, call, other):
     theirs = await other.create_kb("Theirs")
     call(model="a")

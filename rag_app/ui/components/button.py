@@ -12,6 +12,9 @@ Variant: TypeAlias = Literal["primary", "secondary", "ghost", "danger"]
 Size: TypeAlias = Literal["sm", "md", "lg"]
 
 
+FILE: dict[str, Any] = {"reload_document": True, "custom_attrs": {"download": ""}}
+
+
 def button(
     *children: Child,
     variant: Variant = "primary",
@@ -68,11 +71,19 @@ def link_button(
     icon: Text | None = None,
     full_width: bool = False,
     leaves_app: bool = False,
+    is_file: bool = False,
     **attributes: Any,
 ) -> rx.Component:
-    """Show a link as a button; see `link` for `leaves_app`."""
+    """Show a link as a button; see `link` for `leaves_app`.
+
+    Args:
+        is_file: what comes is kept by the browser, and the page stays as it is. Without this a browser
+            begins to leave the page, which then loads anew and forgets what was chosen on it.
+    """
     if leaves_app:
         attributes["reload_document"] = True
+    if is_file:
+        attributes |= FILE
     return rx.el.a(
         _lead(icon, False),
         *children,

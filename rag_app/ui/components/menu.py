@@ -14,6 +14,7 @@ from typing import Any, Literal
 import reflex as rx
 
 from rag_app.ui.components.base import SCRIPTS, Child, Flag, Press, Text
+from rag_app.ui.components.button import FILE
 from rag_app.ui.components.icon import icon as icon_
 
 
@@ -54,12 +55,14 @@ def menu_item(
     disabled: Flag = False,
     type: Literal["button", "submit"] = "button",
     leaves_app: bool = False,
+    is_file: bool = False,
     on_click: Press | None = None,
 ) -> rx.Component:
     """One line of a menu: something to do, somewhere to go (`href`), or a choice (`checked`).
 
     Args:
         leaves_app: for addresses that are no page of ours, as with `link`.
+        is_file: for what is to be downloaded, as with `link_button`.
     """
     lead = icon_(icon) if icon is not None else rx.fragment()
     attributes: dict[str, Any] = {
@@ -71,6 +74,8 @@ def menu_item(
         attributes["aria_checked"] = checked
     if leaves_app:
         attributes["reload_document"] = True
+    if is_file:
+        attributes |= FILE
     if href is not None:
         return rx.el.a(lead, *children, href=href, **attributes)
     return rx.el.button(lead, *children, type=type, disabled=disabled, on_click=on_click, **attributes)

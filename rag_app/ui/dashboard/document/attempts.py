@@ -79,7 +79,7 @@ def attempts() -> rx.Component:
 
 def _line(line: EventView) -> rx.Component:
     return rx.el.li(
-        rx.el.span(line.at, class_name="w-36 flex-none text-sm text-muted tabular-nums"),
+        rx.el.span(line.at, class_name="w-44 flex-none text-sm text-muted tabular-nums whitespace-nowrap"),
         badge(line.what, tone=line.tone),
         rx.el.span(line.text, class_name="min-w-0 basis-64 grow break-words text-sm"),
         class_name="flex flex-wrap items-baseline gap-x-3 gap-y-1 px-4 py-2.5",

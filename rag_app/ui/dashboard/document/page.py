@@ -58,7 +58,7 @@ def _document() -> rx.Component:
                 href=head.original_href,
                 icon="download",
                 variant="secondary",
-                leaves_app=True,
+                is_file=True,
             ),
         ),
         _tags(),

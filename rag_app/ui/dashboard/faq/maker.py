@@ -12,10 +12,9 @@ from rag_app.ui.components import (
     dialog_actions,
     icon_button,
     link_button,
-    text_input,
-    textarea,
 )
 from rag_app.ui.components.base import Press, Text
+from rag_app.ui.dashboard.faq.fields import pair_fields
 from rag_app.ui.dashboard.faq.maker_state import MakeFaqState
 
 
@@ -52,23 +51,11 @@ def make_faq_dialog(*, title: str = "Make this an FAQ", then: Press | None = Non
     return dialog(
         rx.el.form(
             rx.cond(has_existing, _existing()),
-            text_input(
-                name="question",
-                label="Question",
-                hint="As people ask it, complete in itself.",
-                required=True,
-                max_length=1000,
-                default_value=MakeFaqState.form.question,
-                error=MakeFaqState.errors.question,
-            ),
-            textarea(
-                name="answer",
-                label="Answer",
-                hint="Correct it as you like. It is given word for word to whoever asks the same.",
-                required=True,
-                rows=9,
-                default_value=MakeFaqState.form.answer,
-                error=MakeFaqState.errors.answer,
+            pair_fields(
+                MakeFaqState.form,
+                MakeFaqState.errors,
+                question_hint="As people ask it, complete in itself.",
+                answer_hint="Correct it as you like. It is given word for word to whoever asks the same.",
             ),
             dialog_actions(
                 button("Cancel", variant="secondary", on_click=MakeFaqState.close),

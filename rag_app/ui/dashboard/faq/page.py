@@ -14,14 +14,15 @@ from rag_app.ui.components import (
     page_header,
     skeleton,
     text_input,
-    textarea,
 )
-from rag_app.ui.components.base import either, negated
+from rag_app.ui.components.base import either
+from rag_app.ui.components.pager import pager
 from rag_app.ui.components.selection import select_box, selection_bar
 from rag_app.ui.components.table_import import table_import
 from rag_app.ui.dashboard.create_kb.modal import create_kb_dialog
 from rag_app.ui.dashboard.create_kb.state import CreateKbState
 from rag_app.ui.dashboard.current_kb import CurrentKbState
+from rag_app.ui.dashboard.faq.fields import pair_fields
 from rag_app.ui.dashboard.faq.sections import faq_sections
 from rag_app.ui.dashboard.faq.state import FaqState
 from rag_app.ui.dashboard.faq.view import EntryRow
@@ -76,7 +77,7 @@ def _actions() -> rx.Component:
         rx.cond(
             FaqState.n_entries > 0,
             link_button(
-                "Export", href=FaqState.export_url, icon="download", variant="secondary", leaves_app=True
+                "Export", href=FaqState.export_url, icon="download", variant="secondary", is_file=True
             ),
         ),
         button("Import", icon="upload", variant="secondary", on_click=FaqState.open_import),
@@ -110,7 +111,7 @@ def _selection() -> rx.Component:
             icon="download",
             variant="secondary",
             size="sm",
-            leaves_app=True,
+            is_file=True,
         ),
         button(
             "Delete",
@@ -186,50 +187,23 @@ def _empty() -> rx.Component:
 
 
 def _pages() -> rx.Component:
-    return rx.cond(
-        either(FaqState.has_older, FaqState.has_newer),
-        rx.el.nav(
-            button(
-                "Newer",
-                icon="chevron-left",
-                variant="secondary",
-                disabled=negated(FaqState.has_newer),
-                on_click=FaqState.newer,
-            ),
-            button(
-                "Older",
-                icon="chevron-right",
-                variant="secondary",
-                disabled=negated(FaqState.has_older),
-                on_click=FaqState.older,
-                class_name="flex-row-reverse",
-            ),
-            aria_label="Pages of entries",
-            class_name="flex justify-center gap-3 pt-2",
-        ),
+    return pager(
+        what="entries",
+        has_newer=FaqState.has_newer,
+        has_older=FaqState.has_older,
+        on_newer=FaqState.newer,
+        on_older=FaqState.older,
     )
 
 
 def _entry_dialog() -> rx.Component:
     return dialog(
         rx.el.form(
-            text_input(
-                name="question",
-                label="Question",
-                hint="As people ask it.",
-                required=True,
-                max_length=1000,
-                default_value=FaqState.form.question,
-                error=FaqState.errors.question,
-            ),
-            textarea(
-                name="answer",
-                label="Answer",
-                hint="Given word for word. Markdown is shown as lists, bold text and so on.",
-                required=True,
-                rows=8,
-                default_value=FaqState.form.answer,
-                error=FaqState.errors.answer,
+            pair_fields(
+                FaqState.form,
+                FaqState.errors,
+                question_hint="As people ask it.",
+                answer_hint="Given word for word. Markdown is shown as lists, bold text and so on.",
             ),
             text_input(
                 name="tags",

@@ -28,7 +28,8 @@ from rag_app.ui.components import (
     table,
     text_input,
 )
-from rag_app.ui.components.base import either, negated
+from rag_app.ui.components.base import negated
+from rag_app.ui.components.pager import pager
 from rag_app.ui.dashboard.create_kb.modal import create_kb_dialog
 from rag_app.ui.dashboard.create_kb.state import CreateKbState
 from rag_app.ui.dashboard.current_kb import CurrentKbState
@@ -286,7 +287,7 @@ def _row_menu(document: DocumentRow) -> rx.Component:
             document.is_ready & negated(document.is_working),
             menu_item("Read again", icon="refresh", on_click=KnowledgeBaseState.read_again(document.id)),
         ),
-        menu_item("Download original", icon="download", href=document.original_href, leaves_app=True),
+        menu_item("Download original", icon="download", href=document.original_href, is_file=True),
         menu_line(),
         menu_item(
             "Delete", icon="trash", is_danger=True, on_click=KnowledgeBaseState.ask_to_delete(document.id)
@@ -306,27 +307,12 @@ def _nothing_found() -> rx.Component:
 
 
 def _pages() -> rx.Component:
-    return rx.cond(
-        either(KnowledgeBaseState.has_older, KnowledgeBaseState.has_newer),
-        rx.el.nav(
-            button(
-                "Newer",
-                icon="chevron-left",
-                variant="secondary",
-                disabled=negated(KnowledgeBaseState.has_newer),
-                on_click=KnowledgeBaseState.newer,
-            ),
-            button(
-                "Older",
-                icon="chevron-right",
-                variant="secondary",
-                disabled=negated(KnowledgeBaseState.has_older),
-                on_click=KnowledgeBaseState.older,
-                class_name="flex-row-reverse",
-            ),
-            aria_label="Pages of documents",
-            class_name="flex justify-center gap-3 pt-2",
-        ),
+    return pager(
+        what="documents",
+        has_newer=KnowledgeBaseState.has_newer,
+        has_older=KnowledgeBaseState.has_older,
+        on_newer=KnowledgeBaseState.newer,
+        on_older=KnowledgeBaseState.older,
     )
 
 

@@ -128,7 +128,8 @@ def summary(kb: KnowledgeBase) -> Summary:
     """Say how full a knowledge base is."""
     parts = [
         counted(kb.n_documents, "document"),
-        f"{kb.n_ready:,} ready" if kb.n_ready != kb.n_documents + kb.n_entries else "",
+        # Entries of the FAQ are ready, too, but no documents.
+        f"{kb.n_ready:,} ready" if not kb.n_entries and kb.n_ready < kb.n_documents else "",
         f"{kb.n_working:,} being read" if kb.n_working else "",
         f"{kb.n_failed:,} failed" if kb.n_failed else "",
     ]

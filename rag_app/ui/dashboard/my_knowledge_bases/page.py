@@ -19,6 +19,7 @@ from rag_app.ui.components import (
     section_header,
     skeleton,
 )
+from rag_app.ui.components.base import Flag, either, negated
 from rag_app.ui.dashboard.create_kb.modal import create_kb_dialog
 from rag_app.ui.dashboard.create_kb.state import CreateKbState
 from rag_app.ui.dashboard.frame import frame
@@ -39,11 +40,16 @@ def my_knowledge_bases_page() -> rx.Component:
             text="Each answers questions from its own documents.",
             actions=rx.cond(has_any, _create_button()),
         ),
-        rx.cond(MyKnowledgeBasesState.is_loading, _waiting(), rx.cond(has_any, _content(), _newcomer())),
+        rx.cond(_is_loading(), _waiting(), rx.cond(has_any, _content(), _newcomer())),
         create_kb_dialog(),
         _delete_dialog(),
         active=routes.KNOWLEDGE_BASES,
     )
+
+
+def _is_loading() -> Flag:
+    """Until this visit has looked: what an earlier one saw may be gone."""
+    return either(negated(MyKnowledgeBasesState.is_hydrated), MyKnowledgeBasesState.is_loading)
 
 
 def _create_button() -> rx.Component:

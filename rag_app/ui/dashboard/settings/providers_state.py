@@ -10,6 +10,7 @@ from typing import Any
 import reflex as rx
 
 from rag_app.bootstrap import services
+from rag_app.domain.provider_keys import ProviderStatus
 from rag_app.errors import InvalidInput, LimitReached, NotFound, NotSignedIn
 from rag_app.ui.arguments import as_text, one_of
 from rag_app.ui.auth import current_owner
@@ -112,7 +113,7 @@ class ProvidersState(rx.State):
         async with self:
             await _show(self, owner_id)
         if found.problem:
-            yield notify(f"{found.label}: {found.problem}", tone="warn")
+            yield notify(_problem(found), tone="warn")
         else:
             yield notify(
                 "Your server answers." if found.base_url else f"{found.label} answers with your key."
@@ -152,3 +153,9 @@ def _card(state: ProvidersState, provider: object) -> ProviderCard:
     """The card of a provider. Raises InvalidInput."""
     cards = {card.provider: card for card in state.cards}
     return cards[one_of(provider, cards)]
+
+
+def _problem(found: ProviderStatus) -> str:
+    """Why a test did not go well, with the provider's name said once."""
+    is_named = found.problem.startswith(found.label)
+    return found.problem if is_named else f"{found.label}: {found.problem}"

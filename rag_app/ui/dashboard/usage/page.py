@@ -60,46 +60,70 @@ def usage_page() -> rx.Component:
 
 def _filters() -> rx.Component:
     return rx.el.div(
-        rx.cond(
-            UsageState.is_admin,
-            switch(
-                name="all_owners",
-                label="All owners",
-                hint="You run this installation, so you may see what everybody uses.",
-                checked=UsageState.all_owners,
-                on_change=UsageState.show_owners,
-            ),
-        ),
+        rx.cond(UsageState.is_admin, _owners()),
         rx.el.div(
             _filter("Time", "usage-range", list(RANGES.items()), UsageState.days, UsageState.choose_range),
-            rx.cond(
-                UsageState.all_owners,
-                _narrowing("Owner", "owner", UsageState.options.owners, UsageState.narrowed.owner),
+            _narrowing(
+                "Knowledge base",
+                "kb",
+                UsageState.options.kbs,
+                UsageState.narrowed.kb,
+                class_name="max-md:order-first max-md:col-span-2 md:basis-56",
             ),
-            _narrowing("Knowledge base", "kb", UsageState.options.kbs, UsageState.narrowed.kb),
             _narrowing("Provider", "provider", UsageState.options.providers, UsageState.narrowed.provider),
             _narrowing("Model", "model", UsageState.options.models, UsageState.narrowed.model),
             _narrowing("Purpose", "kind", UsageState.options.kinds, UsageState.narrowed.kind),
-            class_name="grid grid-cols-2 gap-3 md:grid-cols-[repeat(auto-fit,minmax(10rem,1fr))]",
+            class_name="grid grid-cols-2 gap-3 md:flex md:flex-wrap",
         ),
         rx.cond(UsageState.days == "custom", _days()),
         class_name="mb-5 flex flex-col gap-3",
     )
 
 
-def _narrowing(label: str, what: str, options: Any, value: Text) -> rx.Component:
-    return _filter(label, f"usage-{what}", options, value, UsageState.narrow(what))
+def _owners() -> rx.Component:
+    """What only those see who run the installation."""
+    return rx.el.div(
+        switch(
+            name="all_owners",
+            label="All owners",
+            hint="You run this installation, so you may see what everybody uses.",
+            checked=UsageState.all_owners,
+            on_change=UsageState.show_owners,
+        ),
+        rx.cond(
+            UsageState.all_owners,
+            _narrowing(
+                "Owner",
+                "owner",
+                UsageState.options.owners,
+                UsageState.narrowed.owner,
+                class_name="w-full sm:w-72",
+            ),
+        ),
+        class_name="flex flex-wrap items-start justify-between gap-3",
+    )
 
 
-def _filter(label: str, id: str, options: Any, value: Text, on_change: Any) -> rx.Component:
-    return select(
-        name=id,
-        id=id,
-        label=label,
-        hide_label=True,
-        options=options,
-        value=value,
-        on_change=on_change,
+def _narrowing(
+    label: str, what: str, options: Any, value: Text, *, class_name: str = "md:basis-40"
+) -> rx.Component:
+    return _filter(label, f"usage-{what}", options, value, UsageState.narrow(what), class_name=class_name)
+
+
+def _filter(
+    label: str, id: str, options: Any, value: Text, on_change: Any, *, class_name: str = "md:basis-40"
+) -> rx.Component:
+    return rx.el.div(
+        select(
+            name=id,
+            id=id,
+            label=label,
+            hide_label=True,
+            options=options,
+            value=value,
+            on_change=on_change,
+        ),
+        class_name=f"min-w-0 md:grow {class_name}",
     )
 
 
@@ -132,8 +156,8 @@ def _days() -> rx.Component:
 def _files() -> rx.Component:
     return menu(
         rx.el.span(icon("download"), "Download", class_name="flex items-center gap-2"),
-        menu_item("The table below (CSV)", icon="file", href=UsageState.table_file, leaves_app=True),
-        menu_item("Every single call (CSV)", icon="file", href=UsageState.calls_file, leaves_app=True),
+        menu_item("The table below (CSV)", icon="file", href=UsageState.table_file, is_file=True),
+        menu_item("Every single call (CSV)", icon="file", href=UsageState.calls_file, is_file=True),
         label="",
         trigger_class="btn btn-secondary",
     )

@@ -104,8 +104,9 @@ class UsageState(rx.State):
 
     @rx.event
     def show_all(self) -> Any:
-        """Take all filters away."""
+        """Take all filters away, and days that were chosen by hand."""
         self.narrowed = Narrowed()
+        self.days = "30" if self.days == "custom" else self.days
         return _again(self)
 
     @rx.event
@@ -163,7 +164,8 @@ async def _read(state: UsageState, viewer: Viewer) -> None:
     state.group_title = GROUPINGS[group_by]
     state.stats, state.charts, state.errors = stats(days.totals), charts(days), errors(days.totals)
     state.lines, state.n_hidden = lines[: state._n_shown], max(0, grouped.n_groups - state._n_shown)
-    state.is_empty, state.is_narrowed = not days.totals.n_calls, state.narrowed != Narrowed()
+    state.is_empty = not days.totals.n_calls
+    state.is_narrowed = state.narrowed != Narrowed() or state.days == "custom"
     state.first_day, state.last_day = span.first.isoformat(), span.last.isoformat()
     state.table_file = file_link(span, filters, group_by, all_owners=viewer.all_owners)
     state.calls_file = file_link(span, filters, "call", all_owners=viewer.all_owners)
