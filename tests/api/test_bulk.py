@@ -142,7 +142,7 @@ async def test_what_cannot_be_done_is_refused(owner, base, body):
 
 
 async def test_retry_all_reaches_every_failed_file(services, owner, kb, add, documents, monkeypatch):
-    monkeypatch.setattr(documents_service, "RETRIED_AT_ONCE", 2)
+    monkeypatch.setattr(documents_service, "AT_ONCE", 2)
     locked = [(f"{n}.pdf", pdf_bytes([f"Secret {n}."], password="secret")) for n in range(5)]
     await add(*locked, FILES[0])
 

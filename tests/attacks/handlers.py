@@ -101,7 +101,7 @@ def documents(a: Estate, *args: Any, **more: Any) -> Call:
 
 def documents_selected(a: Estate, *args: Any) -> Call:
     """A call from the selection of documents, made to remember A's."""
-    remembered = {"selected": [a.document_id], "_names": {a.document_id: SECRET}}
+    remembered = {"selected": [a.document_id]}
     return call(*args, url=f"/knowledge?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id)
 
 
@@ -443,7 +443,7 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "KnowledgeBaseState.retry": lambda a: documents(a, a.job_id),
     "KnowledgeBaseState.retry_all": documents,
     "KnowledgeBaseState.cancel": lambda a: documents(a, a.job_id),
-    "SelectionState.clear": documents,
+    "SelectionState.clear": documents_selected,
     "SelectionState.select": lambda a: documents_selected(a, a.document_id, True),
     "SelectionState.select_page": lambda a: documents_selected(a, True),
     "SelectionState.ask_to_delete": documents_selected,
@@ -453,7 +453,9 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "SelectionState.read_again": documents_selected,
     "SelectionState.retry": documents_selected,
     # one document
-    "AttemptsState.load": document,
+    "AttemptsState.load": lambda a: call(
+        url=f"/knowledge/document/{a.document_id}?kb={a.kb_id}", kb_id=a.kb_id
+    ),
     "DocumentState.load": document,
     "DocumentState.open_tab": lambda a: document(a, "chunks"),
     "DocumentState.earlier": document,

@@ -7,9 +7,11 @@ import pytest
 from rag_app.domain.bulk import BulkResult, Skipped
 from rag_app.domain.knowledge_bases import JobEvent
 from rag_app.errors import NotFound
+from rag_app.services.documents import DocumentService
 from rag_app.ui.dashboard.current_kb import CurrentKbState
 from rag_app.ui.dashboard.document.attempts import AttemptsState, event_views
 from rag_app.ui.dashboard.faq.state import FaqState
+from rag_app.ui.dashboard.knowledge_base import state as knowledge_base_state
 from rag_app.ui.dashboard.knowledge_base.selection_state import SelectionState, told
 from rag_app.ui.dashboard.knowledge_base.state import KnowledgeBaseState
 from tests.ui.conftest import happens
@@ -151,3 +153,20 @@ def test_a_passing_trouble_reads_like_a_sentence():
 
     assert line.at == "23 Nov 2026, 02:13:05"
     assert line.text == "Could not reach the model. Trying again in 9 seconds."
+
+
+async def test_a_file_that_becomes_ready_during_the_last_look_is_counted(owner, kb, run_jobs, monkeypatch):
+    await owner.upload(kb["id"], ("moon.txt", b"The moon is white."))
+    list_of = DocumentService.list_of
+
+    async def list_later(self, *args, **more):
+        await run_jobs()
+        return await list_of(self, *args, **more)
+
+    monkeypatch.setattr(DocumentService, "list_of", list_later)
+    listing = await knowledge_base_state.read(
+        kb["id"], owner_id=owner.user["id"], status="", name="", tag="", before=0
+    )
+
+    assert {row.state for row in listing.rows} == {"Ready"}
+    assert listing.summary.n_ready == 4

@@ -37,8 +37,6 @@ class SelectionState(rx.State):
     names: list[str] = []  # of some that are about to be deleted
     more_names: str = ""
 
-    _names: dict[int, str] = {}
-
     @rx.var
     def n_selected(self) -> int:
         """How many there are."""
@@ -54,29 +52,29 @@ class SelectionState(rx.State):
         """Select a document, or not."""
         owner_id = await current_owner(self)
         document = await services().documents.get(await _kb_id(self), as_id(document_id), owner_id=owner_id)
-        others = {each: name for each, name in self._names.items() if each != document.id}
-        _set(self, {**others, document.id: document.name} if is_selected is True else others)
+        others = [each for each in self.selected if each != document.id]
+        self.selected = [*others, document.id] if is_selected is True else others
         self.all_selected = False
 
     @rx.event
     async def select_page(self, are_selected: bool) -> None:
         """Select all documents on show, or none of them."""
         await current_owner(self)
-        rows = (await self.get_state(KnowledgeBaseState)).rows
-        shown = {row.id: row.name for row in rows}
-        others = {each: name for each, name in self._names.items() if each not in shown}
-        _set(self, {**others, **shown} if are_selected is True else others)
+        shown = [row.id for row in (await self.get_state(KnowledgeBaseState)).rows]
+        others = [each for each in self.selected if each not in shown]
+        self.selected = [*others, *shown] if are_selected is True else others
         self.all_selected = are_selected is True
 
     @rx.event
     async def ask_to_delete(self) -> None:
         """Ask before documents are lost."""
-        await current_owner(self)
-        names = list(self._names.values())
-        self.names = names[:MOST_NAMED]
-        n_more = len(names) - len(self.names)
+        owner_id, kb_id = await current_owner(self), await _kb_id(self)
+        named = self.selected[:MOST_NAMED]
+        found = [await services().documents.get(kb_id, each, owner_id=owner_id) for each in named]
+        self.names = [document.name for document in found]
+        n_more = len(self.selected) - len(named)
         self.more_names = f"and {counted(n_more, 'other')}" if n_more else ""
-        self.is_deleting = bool(names)
+        self.is_deleting = bool(named)
 
     @rx.event
     async def open_tags(self) -> None:
@@ -151,7 +149,3 @@ def told(action: BulkAction, result: BulkResult) -> str:
 
 async def _kb_id(state: SelectionState) -> int:
     return (await state.get_state(CurrentKbState)).kb_id
-
-
-def _set(state: SelectionState, names: dict[int, str]) -> None:
-    state._names, state.selected = names, list(names)

@@ -288,7 +288,8 @@ def _wanted(state: KnowledgeBaseState) -> dict[str, Any]:
 
 async def read(kb_id: int, *, owner_id: int, status: str, name: str, tag: str, before: int) -> Listing:
     """Look at a knowledge base. Raises NotFound."""
-    kb = await services().knowledge_bases.get(kb_id, owner_id=owner_id)
+    # In this order: what ends in between is still being read for the first of these, so that another look
+    # follows, and done for the last. The other way round the last look could miss it for good.
     progress = await services().documents.progress(kb_id, owner_id=owner_id)
     found = await services().documents.list_of(
         kb_id,
@@ -299,6 +300,7 @@ async def read(kb_id: int, *, owner_id: int, status: str, name: str, tag: str, b
         name=name.strip() or None,
         tag=tag or None,
     )
+    kb = await services().knowledge_bases.get(kb_id, owner_id=owner_id)
     return Listing(summary(kb), batch(progress), rows(found[:PAGE]), len(found) > PAGE)
 
 
