@@ -170,3 +170,14 @@ async def test_a_file_that_becomes_ready_during_the_last_look_is_counted(owner, 
 
     assert {row.state for row in listing.rows} == {"Ready"}
     assert listing.summary.n_ready == 4
+
+
+async def test_what_was_deleted_elsewhere_meanwhile_is_said_and_nothing_is_done(page, selection, owner, kb):
+    await happens(selection.select_page(True))
+    gone = page.rows[0].id
+    await owner.http.delete(f"/api/knowledge-bases/{kb['id']}/documents/{gone}")
+
+    said = await happens(selection.delete())
+
+    assert "gone already" in str(said)
+    assert len(page.rows) == 2

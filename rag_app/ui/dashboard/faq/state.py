@@ -252,7 +252,12 @@ class FaqState(rx.State):
             return None
         owner_id = await current_owner(self)
         wanted, self.is_deleting_selected = list(self.selected), False
-        await services().faq.delete(self.kb_id, wanted, owner_id=owner_id)
+        try:
+            await services().faq.delete(self.kb_id, wanted, owner_id=owner_id)
+        except NotFound:  # one of them was deleted meanwhile, here or elsewhere
+            looking = await _look(self, owner_id)
+            said = notify("Some of these are gone already; nothing was deleted. Select again.", tone="warn")
+            return [*([looking] if looking else []), said]
         looking = await _look(self, owner_id)
         were = "entry was" if len(wanted) == 1 else "entries were"
         return [*([looking] if looking else []), notify(f"{len(wanted):,} {were} deleted.")]

@@ -7,7 +7,7 @@ import reflex as rx
 
 from rag_app.bootstrap import services
 from rag_app.domain.bulk import BulkAction, BulkResult
-from rag_app.errors import InvalidInput
+from rag_app.errors import InvalidInput, NotFound
 from rag_app.services.document_bulk import MAX_AT_ONCE
 from rag_app.ui.arguments import as_id, as_text
 from rag_app.ui.auth import current_owner
@@ -121,17 +121,22 @@ class SelectionState(rx.State):
 async def _do(state: SelectionState, action: BulkAction, tags: Sequence[str] = ()) -> Any:
     owner_id = await current_owner(state)
     kb_id, wanted = await _kb_id(state), list(state.selected)
-    n_done, skipped = 0, []
-    for start in range(0, len(wanted), MAX_AT_ONCE):
-        ids = wanted[start : start + MAX_AT_ONCE]
-        result = await services().document_bulk.do(kb_id, action, ids, owner_id=owner_id, tags=tags)
-        n_done, skipped = n_done + result.n_done, [*skipped, *result.skipped]
+    n_done, skipped, gone = 0, [], ""
+    try:
+        for start in range(0, len(wanted), MAX_AT_ONCE):
+            ids = wanted[start : start + MAX_AT_ONCE]
+            result = await services().document_bulk.do(kb_id, action, ids, owner_id=owner_id, tags=tags)
+            n_done, skipped = n_done + result.n_done, [*skipped, *result.skipped]
+    except NotFound:  # deleted meanwhile, here or elsewhere
+        gone = "Some of these are gone already. Select again what shall be changed."
     if not wanted:
         return None
     state.reset()
-    await show_again(await state.get_state(KnowledgeBaseState), owner_id)
-    said = told(action, BulkResult(n_done, tuple(skipped)))
-    return [KnowledgeBaseState.watch, notify(said, tone="warn" if skipped else "success")]
+    page = await state.get_state(KnowledgeBaseState)
+    if page.summary.kb_id == kb_id:
+        await show_again(page, owner_id)
+    said = f"{told(action, BulkResult(n_done, tuple(skipped)))} {gone}".strip()
+    return [KnowledgeBaseState.watch, notify(said, tone="warn" if skipped or gone else "success")]
 
 
 def told(action: BulkAction, result: BulkResult) -> str:
