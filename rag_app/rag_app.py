@@ -29,6 +29,7 @@ from rag_app.ui.dashboard.conversations import reader
 from rag_app.ui.dashboard.conversations.state import ConversationsState, ConversationState
 from rag_app.ui.dashboard.document import page as document
 from rag_app.ui.dashboard.document.state import DocumentState
+from rag_app.ui.dashboard.document.versions_state import VersionsState
 from rag_app.ui.dashboard.faq import page as faq
 from rag_app.ui.dashboard.faq.state import FaqState
 from rag_app.ui.dashboard.frame import OPEN
@@ -91,7 +92,7 @@ app.add_page(
     document.document_page,
     route=routes.DOCUMENT,
     title=document.TITLE,
-    on_load=[*OPEN, DocumentState.load],
+    on_load=[*OPEN, DocumentState.load, VersionsState.load],
 )
 app.add_page(
     settings_tab.settings_page,

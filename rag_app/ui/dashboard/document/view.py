@@ -1,7 +1,7 @@
 """A document's text and chunks, a window of each at a time."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rag_app.domain.knowledge_bases import Document, PagePart, StoredChunk
@@ -83,6 +83,7 @@ def head(document: Document) -> Head:
         LANGUAGES.get(document.language[:2].lower(), "") if document.language else "",
         "text recognised in pictures" if document.used_ocr else "",
         f"added {ago(document.created_at)}",
+        f"version {document.version}" if document.version > 1 else "",
     ]
     is_ready = document.ready_at is not None
     return Head(
@@ -95,6 +96,19 @@ def head(document: Document) -> Head:
         original_href=routes.original(document.id, kb_id=document.kb_id),
         documents_href=routes.documents_of(document.kb_id),
     )
+
+
+def cited_note(document: Document, wishes: Mapping[str, str]) -> str:
+    """What to say to somebody who followed a citation to text that is not there any more."""
+    if not wishes.get("chunk"):
+        return ""
+    cited = wishes.get("version", "")
+    if cited.isdigit() and int(cited) not in {0, document.version}:
+        return (
+            f"The answer you come from quoted version {int(cited)}; this is version {document.version}, so "
+            "the passage may not stand here any more. The earlier file is under Versions."
+        )
+    return "This document was read again since it was cited, so the passage is not marked here."
 
 
 def text_parts(parts: Sequence[PagePart]) -> list[TextPart]:
