@@ -50,7 +50,7 @@ def parse(
     if not _has_end(path):
         raise PermanentError(CUT_OFF)
     path = _named_pdf(path)
-    sheets = list(_read(path, max_pages=limits.max_pages, on_progress=lambda share: on_progress(share / 2)))
+    sheets = list(_read(path, limits=limits, on_progress=lambda share: on_progress(share / 2)))
     scanned = _scanned(sheets)
     if not scanned:
         return ParsedDocument(_numbered(sheets), media_type)
@@ -100,7 +100,7 @@ def _named_pdf(path: Path) -> Path:
     return link
 
 
-def _read(path: Path, *, max_pages: int, on_progress: Callable[[float], None]) -> Iterator[_Sheet]:
+def _read(path: Path, *, limits: ParseLimits, on_progress: Callable[[float], None]) -> Iterator[_Sheet]:
     import liteparse
 
     parser = liteparse.LiteParse(
@@ -115,10 +115,10 @@ def _read(path: Path, *, max_pages: int, on_progress: Callable[[float], None]) -
     )
     try:
         for batch in parser.parse_batches(path, batch_size=_BATCH_PAGES):
-            if batch.total_pages > max_pages:
+            if batch.total_pages > limits.max_pages:
                 raise PermanentError(
-                    f"This PDF has {batch.total_pages:,} pages; at most {max_pages:,} are read. "
-                    "Split it into parts."
+                    f"This PDF has {batch.total_pages:,} pages; at most {limits.max_pages:,} are read. "
+                    f"{limits.pages_advice}"
                 )
             yield from (_sheet(page) for page in batch.result.pages)
             on_progress(batch.end_page / batch.total_pages)

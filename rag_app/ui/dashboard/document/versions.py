@@ -55,7 +55,7 @@ def _version(version: VersionView) -> rx.Component:
             rx.cond(
                 version.can_use,
                 button(
-                    "Make this the current version again",
+                    version.use_words,
                     variant="secondary",
                     size="sm",
                     on_click=VersionsState.ask(version.number),

@@ -30,6 +30,7 @@ class VersionView:
     problem: str
     href: str
     can_use: bool
+    use_words: str = ""
 
 
 def version_views(found: Sequence[DocumentVersion], *, kb_id: int) -> list[VersionView]:
@@ -60,4 +61,5 @@ def _view(version: DocumentVersion, *, kb_id: int, is_busy: bool) -> VersionView
         problem="" if is_used else version.error_message or "",
         href=routes.version_original(version.document_id, version.number, kb_id=kb_id),
         can_use=not is_busy and not is_used,
+        use_words="Make this the current version again" if version.state == "earlier" else "Try it again",
     )

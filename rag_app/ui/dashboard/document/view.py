@@ -91,7 +91,7 @@ def head(document: Document) -> Head:
         name=document.name,
         facts=listed(facts),
         note=_note(document),
-        problem=document.error_message or "",
+        problem=_problem(document),
         is_ready=is_ready,
         original_href=routes.original(document.id, kb_id=document.kb_id),
         documents_href=routes.documents_of(document.kb_id),
@@ -191,6 +191,13 @@ def _note(document: Document) -> str:
     if document.status == "cancelled":
         return "Reading this document was stopped, so there is nothing to show."
     return "This document is still being read. Its text appears here when it is ready."
+
+
+def _problem(document: Document) -> str:
+    reason, version = document.error_message or "", document.job.version if document.job else None
+    if reason and version is not None and document.ready_at is not None and version != document.version:
+        return f"Version {version} could not be read; version {document.version} is still used. {reason}"
+    return reason
 
 
 def _page_title(part: PagePart) -> str:

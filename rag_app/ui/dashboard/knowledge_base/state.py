@@ -85,7 +85,10 @@ class KnowledgeBaseState(rx.State):
         self.n_resets += 1
         _forget_duplicates(self)
         self.deleting_id = self.replacing_id = 0
-        self.hint = hint(services().documents.max_bytes)
+        allowed = await services().quotas.one_file(
+            owner_id=owner_id, most_bytes=services().documents.max_bytes
+        )
+        self.hint = hint(allowed.most_bytes)
         kb_id = (await self.get_state(CurrentKbState)).kb_id
         self.summary = Summary(kb_id=kb_id)
         self.batch, self.rows = Batch(), []
