@@ -28,12 +28,18 @@ from rag_app.ui.dashboard.conversations import page as conversations
 from rag_app.ui.dashboard.conversations import reader
 from rag_app.ui.dashboard.conversations.state import ConversationsState, ConversationState
 from rag_app.ui.dashboard.document import page as document
+from rag_app.ui.dashboard.document.attempts import AttemptsState
 from rag_app.ui.dashboard.document.state import DocumentState
 from rag_app.ui.dashboard.document.versions_state import VersionsState
+from rag_app.ui.dashboard.email import page as email
+from rag_app.ui.dashboard.email.state import MailboxesState, MailboxState
 from rag_app.ui.dashboard.faq import page as faq
+from rag_app.ui.dashboard.faq import unanswered_page as unanswered
 from rag_app.ui.dashboard.faq.state import FaqState
+from rag_app.ui.dashboard.faq.unanswered_state import UnansweredState
 from rag_app.ui.dashboard.frame import OPEN
 from rag_app.ui.dashboard.knowledge_base import page as knowledge_base
+from rag_app.ui.dashboard.knowledge_base.selection_state import SelectionState
 from rag_app.ui.dashboard.knowledge_base.state import KnowledgeBaseState
 from rag_app.ui.dashboard.my_knowledge_bases import page as my_knowledge_bases
 from rag_app.ui.dashboard.my_knowledge_bases.state import MyKnowledgeBasesState
@@ -51,6 +57,8 @@ from rag_app.ui.dashboard.settings.retrieval_state import RetrievalSettingsState
 from rag_app.ui.dashboard.settings.state import SettingsState
 from rag_app.ui.dashboard.usage import page as usage
 from rag_app.ui.dashboard.usage.state import UsageState
+from rag_app.ui.dashboard.web_sources import page as web_sources
+from rag_app.ui.dashboard.web_sources.state import WebSourcesState, WebSourceState
 from rag_app.ui.landing import page as landing
 from rag_app.ui.public import not_found_page
 from rag_app.ui.shared_chat import page as shared_chat
@@ -85,14 +93,44 @@ app.add_page(
     knowledge_base.knowledge_base_page,
     route=routes.KNOWLEDGE_BASE,
     title=knowledge_base.TITLE,
-    on_load=[*OPEN, KnowledgeBaseState.load],
+    on_load=[*OPEN, KnowledgeBaseState.load, SelectionState.clear],
 )
 app.add_page(faq.faq_page, route=routes.FAQ, title=faq.TITLE, on_load=[*OPEN, FaqState.load])
+app.add_page(
+    email.email_page,
+    route=routes.EMAIL,
+    title=email.TITLE,
+    on_load=[*OPEN, MailboxesState.load],
+)
+app.add_page(
+    email.mailbox_page,
+    route=routes.MAILBOX,
+    title=email.DETAIL_TITLE,
+    on_load=[*OPEN, MailboxState.load],
+)
+app.add_page(
+    unanswered.unanswered_page,
+    route=routes.UNANSWERED,
+    title=unanswered.TITLE,
+    on_load=[*OPEN, UnansweredState.load],
+)
+app.add_page(
+    web_sources.web_sources_page,
+    route=routes.WEB_SOURCES,
+    title=web_sources.TITLE,
+    on_load=[*OPEN, WebSourcesState.load],
+)
+app.add_page(
+    web_sources.web_source_page,
+    route=f"{routes.WEB_SOURCES}/source/[number]",
+    title=web_sources.TITLE,
+    on_load=[*OPEN, WebSourceState.load],
+)
 app.add_page(
     document.document_page,
     route=routes.DOCUMENT,
     title=document.TITLE,
-    on_load=[*OPEN, DocumentState.load, VersionsState.load],
+    on_load=[*OPEN, DocumentState.load, VersionsState.load, AttemptsState.load],
 )
 app.add_page(
     settings_tab.settings_page,

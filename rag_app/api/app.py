@@ -16,6 +16,7 @@ from rag_app.api.routes import (
     chat,
     chunk_sizes,
     docs,
+    document_bulk,
     document_versions,
     documents,
     embedding_models,
@@ -23,11 +24,14 @@ from rag_app.api.routes import (
     health,
     knowledge_bases,
     limits,
+    mailboxes,
     prompt_previews,
     provider_keys,
     rag_configs,
     shared,
+    unanswered,
     usage,
+    web_sources,
 )
 from rag_app.api.share_pages import SharePages
 from rag_app.settings import Settings
@@ -61,14 +65,18 @@ def create_api() -> FastAPI:
         prompt_previews,
         embedding_models,
         faq,
+        unanswered,
         admin_models,
         chunk_sizes,
         document_versions,
         documents,
+        document_bulk,
         chat,
         shared,
         usage,
         limits,
+        mailboxes,
+        web_sources,
     ):
         api.include_router(module.router)
     return api

@@ -518,6 +518,7 @@ class PassageOut(BaseModel):
     after: str
     n_duplicates: int = Field(description="Passages left out because they say the same.")
     document_version: int
+    url: str = Field(description="Where its document can be seen outside; empty for files.")
 
     @classmethod
     def of(cls, passage: Passage) -> Self:
@@ -611,6 +612,7 @@ class CitationOut(BaseModel):
     quote: str
     heading: str
     document_version: int = Field(description="The version it was read from; 0 for older answers.")
+    url: str
 
 
 class UsageOut(BaseModel):
@@ -654,6 +656,15 @@ class MessageOut(BaseModel):
     feedback: int | None
     feedback_reason: str | None
     reason: str | None = Field(description="Why an answer is not complete.")
+    outcome: str | None = Field(
+        None, description="`answered`, `refused` or `uncited`; null while an answer is not complete."
+    )
+    searched: str | None = Field(
+        None, description="What was searched for, where a follow-up was completed first."
+    )
+    faq_entry_id: int | None = Field(
+        None, description="The entry of the FAQ that was made from this answer; for the owner only."
+    )
     curated: CuratedOut | None = Field(
         None, description="The entry of the FAQ whose answer this is, word for word."
     )
@@ -680,6 +691,9 @@ class MessageOut(BaseModel):
             feedback=message.feedback,
             feedback_reason=message.feedback_reason,
             reason=details.get("reason"),
+            outcome=details.get("outcome"),
+            searched=details.get("searched"),
+            faq_entry_id=message.faq_entry_id,
             created_at=message.created_at,
         )
 

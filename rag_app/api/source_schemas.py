@@ -59,7 +59,7 @@ class SourceOut(BaseModel):
     def of(cls, source: Source) -> Self:
         run = RunOut.of(source.run) if source.run is not None else None
         values = {name: getattr(source, name) for name in SourceOut.model_fields if name != "run"}
-        return cls(**values | cls.settings_of(source), run=run)
+        return cls.model_validate(values | cls.settings_of(source) | {"run": run})
 
     @classmethod
     def settings_of(cls, source: Source) -> dict[str, object]:

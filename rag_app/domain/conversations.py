@@ -11,7 +11,10 @@ MessageStatus = Literal["complete", "interrupted", "failed"]
 
 @dataclass(frozen=True)
 class Citation:
-    """An answer's reference to a passage; `marker` is the number in the text, `quote` what supports it."""
+    """An answer's reference to a passage; `marker` is the number in the text, `quote` what supports it.
+
+    `url` is where its document can be seen outside, empty for files.
+    """
 
     marker: int
     chunk_id: int
@@ -21,11 +24,12 @@ class Citation:
     quote: str
     heading: str = ""
     document_version: int = 0  # of the file it was read from; 0 where nobody noted it
+    url: str = ""
 
 
 @dataclass(frozen=True)
 class Message:
-    """One stored question or answer."""
+    """One stored question or answer; `faq_entry_id` is the entry that was made from it."""
 
     id: int
     conversation_id: int
@@ -37,6 +41,7 @@ class Message:
     feedback_reason: str | None
     metadata: dict[str, Any]
     created_at: datetime
+    faq_entry_id: int | None = None
 
 
 @dataclass(frozen=True)

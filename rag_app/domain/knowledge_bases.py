@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from rag_app.domain.documents import MARKDOWN
 from rag_app.domain.models import ModelChoice
@@ -169,6 +170,23 @@ class ShareLink:
     slug: str
     is_active: bool
     created_at: datetime
+
+
+JobEventKind = Literal[
+    "queued", "asked_again", "begun", "resumed", "handed_back", "waits", "failed", "completed", "cancelled"
+]
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """Something that happened to a job; `retry_in_s` says when it is tried again by itself."""
+
+    job_id: int
+    attempt: int
+    kind: JobEventKind
+    reason: str
+    retry_in_s: int | None
+    at: datetime
 
 
 @dataclass(frozen=True)

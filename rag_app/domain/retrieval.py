@@ -42,7 +42,8 @@ class Passage:
 
     `score` estimates the probability that it answers, in [0, 1]. `before` and `after` are the text
     around it in its section, for the model that answers: they are not quoted as the passage.
-    `n_duplicates` counts the passages left out because they say the same.
+    `n_duplicates` counts the passages left out because they say the same; `url` is where its document can
+    be seen outside, empty for files.
     """
 
     chunk_id: int
@@ -59,6 +60,7 @@ class Passage:
     after: str = ""
     n_duplicates: int = 0
     document_version: int = 1
+    url: str = ""
 
 
 @dataclass(frozen=True)

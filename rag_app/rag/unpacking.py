@@ -11,7 +11,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -116,7 +116,7 @@ def look_into(path: Path, *, max_files: int) -> Contents:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[zipfile.ZipFile]:
+def opened(path: Path) -> Generator[zipfile.ZipFile]:
     """An archive to read files from. Raises PermanentError."""
     try:
         with zipfile.ZipFile(path) as archive:

@@ -28,6 +28,7 @@ from rag_app.domain.knowledge_bases import (
     Document,
     Facets,
     Job,
+    JobEvent,
     KbScope,
     PagePart,
     StoredChunk,
@@ -45,7 +46,7 @@ from rag_app.storage import HeldFile, Storage
 log = structlog.get_logger()
 
 MAX_CHUNK_CHARACTERS = 20_000
-AT_ONCE = 200  # documents queued in one transaction
+AT_ONCE = 200  # documents queued or tried again in one transaction
 
 
 @dataclass(frozen=True)
@@ -284,6 +285,13 @@ class DocumentService:
 
     # Jobs
 
+    async def attempts(self, kb_id: int, document_id: int, *, owner_id: int) -> list[JobEvent]:
+        """What was tried with a document and what came of it, newest first. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            await documents.get(session, scope, document_id=document_id)
+            return await jobs.events(session, scope, document_id=document_id)
+
     async def list_jobs(
         self,
         kb_id: int,
@@ -320,21 +328,24 @@ class DocumentService:
             return await jobs.get(session, scope, job_id=job_id)
 
     async def retry_all_failed(self, kb_id: int, *, owner_id: int) -> int:
-        """Try every failed file again; returns how many."""
-        n_retried = 0
-        async with self.sessions.begin() as session:
-            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
-            failed = await documents.page_of(
-                session, scope, before=None, limit=1000, status="failed", source=None
-            )
-            for document in failed:
-                if document.job is None:
-                    continue
-                job = await self._lock_job(session, scope, document.job.id)
-                if job.status == "failed":
-                    await self._reopen(session, scope, job)
-                    n_retried += 1
-        return n_retried
+        """Try every failed file again, some in each transaction; returns how many."""
+        n_retried, before = 0, None
+        while True:
+            async with self.sessions.begin() as session:
+                scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
+                failed = await documents.page_of(
+                    session, scope, before=before, limit=AT_ONCE, status="failed", source=None
+                )
+                for document in failed:
+                    if document.job is None:
+                        continue
+                    job = await self._lock_job(session, scope, document.job.id)
+                    if job.status == "failed":
+                        await self._reopen(session, scope, job)
+                        n_retried += 1
+            if len(failed) < AT_ONCE:
+                return n_retried
+            before = failed[-1].id
 
     async def _lock_job(self, session: Any, scope: KbScope, job_id: int) -> Job:
         """A job, held together with its document. Raises NotFound."""

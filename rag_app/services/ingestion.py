@@ -39,6 +39,7 @@ from rag_app.rag.words import words_of_chunk
 from rag_app.services.embedders import Embedders, embed
 from rag_app.services.limits import LimitService
 from rag_app.services.rag_configs import RECOMMENDED
+from rag_app.services.unanswered import UnansweredService
 from rag_app.storage import Storage
 
 log = structlog.get_logger()
@@ -65,18 +66,22 @@ class IngestionService:
     limits: ParseLimits
     find_tessdata: Callable[[], Path | None]
     quotas: LimitService
+    unanswered: UnansweredService
 
-    async def ingest(self, job_id: int, *, n_crashes: int, is_last_try: bool) -> None:
+    async def ingest(
+        self, job_id: int, *, n_crashes: int, is_last_try: bool, retry_in_s: int | None = None
+    ) -> None:
         """Do one attempt at a job; a job that is done, cancelled or deleted is no work.
 
         Args:
             n_crashes: workers that died in the middle of this job.
             is_last_try: whether a transient error is final.
+            retry_in_s: when it is tried again else; said to its owner.
 
         Raises:
             TransientError: trying again may help; the job waits for that.
         """
-        claimed = await self._claim(job_id)
+        claimed = await self._claim(job_id, was_left=n_crashes > 0)
         if claimed is None:
             return
         job, scope, document, kb = claimed
@@ -88,6 +93,8 @@ class IngestionService:
         try:
             await self._ingest(job, scope, document, kb)
             logger.info("document_ready")
+            if document.source == FAQ:
+                await self.unanswered.entry_is_ready(scope, document.id)
         except LostTurn:
             logger.info("job_lost_its_turn")
         except (PermanentError, PlanFull, LimitReached) as error:  # may be tried again with a larger plan
@@ -104,10 +111,12 @@ class IngestionService:
             if is_last_try:
                 await self._fail(job, scope, document, str(transient))
                 return
-            await self._wait_for_retry(job, scope)
+            await self._wait_for_retry(job, scope, str(transient), retry_in_s)
             raise transient from error
 
-    async def _claim(self, job_id: int) -> tuple[Job, KbScope, Document, KnowledgeBase] | None:
+    async def _claim(
+        self, job_id: int, *, was_left: bool
+    ) -> tuple[Job, KbScope, Document, KnowledgeBase] | None:
         async with self.sessions.begin() as session:
             about = await jobs.about(session, job_id=job_id)
             scope = await access.for_job(session, kb_id=about.kb_id) if about else None
@@ -115,7 +124,7 @@ class IngestionService:
                 return None
             if not await documents.lock(session, scope, document_id=about.document_id):
                 return None
-            job = await jobs.claim(session, job_id=job_id)
+            job = await jobs.claim(session, job_id=job_id, was_left=was_left)
             if job is None:
                 return None
             await documents.set_status(session, scope, document_id=about.document_id, status="parsing")
@@ -315,9 +324,11 @@ class IngestionService:
                     session, scope, document_id=document.id, status="failed", error_message=reason
                 )
 
-    async def _wait_for_retry(self, job: Job, scope: KbScope) -> None:
+    async def _wait_for_retry(
+        self, job: Job, scope: KbScope, reason: str = "", retry_in_s: int | None = None
+    ) -> None:
         async with self.sessions.begin() as session:
-            await jobs.end(session, scope, job=job, status="pending")
+            await jobs.end(session, scope, job=job, status="pending", waits_for=reason, retry_in_s=retry_in_s)
 
     async def sweep(self, *, stalled_after_s: float) -> None:
         """Give jobs of dead workers to living ones, and queue open jobs the queue knows nothing of.

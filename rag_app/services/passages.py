@@ -49,6 +49,7 @@ def passage_of(candidate: Candidate, explained: "Explained") -> Passage:
         content=chunk.content,
         score=candidate.score,
         n_duplicates=candidate.n_copies,
+        url=chunk.url,
         scores=PassageScores(
             rank_by_meaning=fused.rank_by_meaning,
             rank_by_words=fused.rank_by_words,

@@ -22,7 +22,7 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions, outage
-from rag_app.db.queries import access, documents, jobs, source_runs, sources
+from rag_app.db.queries import access, document_versions, documents, jobs, source_runs, sources
 from rag_app.db.queries.source_runs import KeptItem
 from rag_app.domain.documents import MARKDOWN
 from rag_app.domain.knowledge_bases import KbScope
@@ -54,6 +54,7 @@ MAX_DIFF = 20_000  # characters
 MAX_TEXT_TO_COMPARE = 400_000
 DUE_AT_ONCE = 200
 REMOVED_AT_ONCE = 100
+KNOWN_AT_ONCE = 1_000
 OUR_FAULT = (
     "Something went wrong on our side while reading this. It is tried again; the details are in the log."
 )
@@ -204,13 +205,27 @@ class SourceRunService:
                 await access.enter(session, scope)
                 return await source_runs.known(session, scope, source_id=source.id, keys=keys)
 
+        async def every() -> AsyncIterator[KnownItem]:
+            after = 0
+            while True:
+                async with self.sessions() as session:
+                    await access.enter(session, scope)
+                    some = await source_runs.known_after(
+                        session, scope, source_id=source.id, after=after, limit=KNOWN_AT_ONCE
+                    )
+                for item_id, item in some:
+                    after = item_id
+                    yield item
+                if len(some) < KNOWN_AT_ONCE:
+                    return
+
         most = None
         if getattr(module, "ITEMS_LIMIT", None) == "pages_per_crawl":
             most = await self.quotas.pages_per_crawl(owner_id=scope.owner_id)
         secret = self.readers.open(stored, owner_id=scope.owner_id)
         reader = self.readers.build(source.kind, source.config, secret=secret, save_secret=save_secret)
         turn.progress.counts = Counts()  # an attempt sees everything again
-        events = reader.read(RunContext(cursor, known, most, tuple(again)))
+        events = reader.read(RunContext(cursor, known, most, tuple(again), every))
         async with contextlib.aclosing(events):
             async for event in events:
                 await self._keep(turn, event)
@@ -304,7 +319,7 @@ class SourceRunService:
                     size_bytes=stored.size_bytes,
                     sha256=stored.sha256,
                 )
-                turn.replaced.append(document.sha256)
+                turn.replaced += await document_versions.unneeded(session, [document.sha256])
                 await self._read_document(session, turn, found, document.id, name, stored)
                 return document.id
         document_id, is_new = await documents.insert(

@@ -147,5 +147,9 @@ def _allowed_whole(name: str, allowed: OneFile) -> OneFile:
 
 async def _in_threads(blocks: Iterator[bytes]) -> AsyncGenerator[bytes]:
     """Unpack block by block where it holds up nobody else."""
-    while (block := await asyncio.to_thread(next, blocks, b"")) != b"":
+    while block := await asyncio.to_thread(_next, blocks):
         yield block
+
+
+def _next(blocks: Iterator[bytes]) -> bytes:
+    return next(blocks, b"")

@@ -17,7 +17,9 @@ from rag_app.ui.dashboard.knowledge_base.view import Summary
 from rag_app.ui.dashboard.settings.chunks_view import Reading
 from rag_app.ui.dashboard.settings.embedding_view import ModelView, SwitchView
 from rag_app.ui.dashboard.settings.providers_view import provider_cards
+from rag_app.ui.dashboard.sources.view import EventRow, ItemRow, RunRow
 from rag_app.ui.dashboard.usage.view import Narrowed
+from rag_app.ui.dashboard.web_sources.view import WebForm
 from tests.attacks.conftest import QUESTION, SECRET, Estate
 
 
@@ -36,6 +38,11 @@ class Call:
     kb_id: int = 0
     changes: frozenset[str] = frozenset()
     is_public: bool = False
+
+
+_ITEM = ItemRow(10**6, "", "", "", "", "", "", "", False)
+_RUN = RunRow(10**6, "", "", "", "", "", "")
+_EVENT = EventRow(0, "", "", "", "", [])
 
 
 def call(*args: Any, changes: Sequence[str] = (), **more: Any) -> Call:
@@ -82,7 +89,7 @@ def answers(a: Estate, *args: Any, **more: Any) -> Call:
 
 def reading(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the reader of conversations, made to remember one of A's."""
-    remembered = {"conversation_id": a.visit_id, "_kb_id": a.kb_id}
+    remembered = {"conversation_id": a.visit_id, "kb_id": a.kb_id}
     return call(*args, url=f"/conversations/{a.visit_id}", vars=remembered, **more)
 
 
@@ -92,10 +99,41 @@ def documents(a: Estate, *args: Any, **more: Any) -> Call:
     return call(*args, url=f"/knowledge?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
 
 
+def documents_selected(a: Estate, *args: Any) -> Call:
+    """A call from the selection of documents, made to remember A's."""
+    remembered = {"selected": [a.document_id], "_names": {a.document_id: SECRET}}
+    return call(*args, url=f"/knowledge?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id)
+
+
 def faq(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the FAQ, made to remember A's."""
     remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
     return call(*args, url=f"/faq?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def unanswered(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the unanswered questions, made to remember A's."""
+    remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
+    return call(*args, url=f"/unanswered?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def making(a: Estate, *args: Any) -> Call:
+    """A call from the window that makes an answer an entry, made to remember A's answer and entry."""
+    remembered = {"is_open": True, "_kb_id": a.kb_id, "_message_ids": [a.message_id]}
+    return call(*args, vars={**remembered, "existing_id": a.entry_id})
+
+
+def websites(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the list of websites, made to remember A's."""
+    remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
+    return call(*args, url=f"/web-sources?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def website(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from an open website, made to remember A's."""
+    remembered = {"_kb_id": a.kb_id, "_source_id": a.web_source_id, **more.pop("vars", {})}
+    url = f"/web-sources/source/{a.web_source_id}?kb={a.kb_id}"
+    return call(*args, url=url, vars=remembered, kb_id=a.kb_id, **more)
 
 
 def document(a: Estate, *args: Any, **more: Any) -> Call:
@@ -204,10 +242,60 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "FaqState.open_import": faq,
     "FaqState.close_import": faq,
     "FaqState.imported": lambda a: faq(a, "1 new entry"),
+    "MakeFaqState.begin": lambda a: making(a, a.conversation_id, a.message_id),
+    "MakeFaqState.close": making,
+    "MakeFaqState.save": lambda a: making(a, {"question": "Mine?", "answer": "Mine"}),
+    "UnansweredState.load": lambda a: call(url=f"/unanswered?kb={a.kb_id}", kb_id=a.kb_id),
+    "UnansweredState.refresh": unanswered,
+    "UnansweredState.show_dismissed": lambda a: unanswered(a, True),
+    "UnansweredState.answer": lambda a: unanswered(a, a.refused_id),
+    "UnansweredState.dismiss": lambda a: unanswered(a, a.refused_id),
+    "UnansweredState.bring_back": lambda a: unanswered(a, a.refused_id, vars={"dismissed": True}),
+    "UnansweredState.undo": lambda a: unanswered(a, vars={"_message_ids": [a.refused_id]}),
     "FaqState.ask_to_delete": lambda a: faq(a, a.entry_id),
     "FaqState.keep": faq,
     "FaqState.delete": lambda a: faq(a, vars={"deleting_id": a.entry_id}),
+    "FaqState.select": lambda a: faq(a, a.entry_id, True),
+    "FaqState.select_page": lambda a: faq(a, True),
+    "FaqState.clear_selection": faq,
+    "FaqState.ask_to_delete_selected": lambda a: faq(a, vars={"selected": [a.entry_id]}),
+    "FaqState.keep_selected": faq,
+    "FaqState.delete_selected": lambda a: faq(
+        a, vars={"selected": [a.entry_id], "is_deleting_selected": True}
+    ),
     "FaqState.watch": faq,
+    # its websites
+    "WebSourcesState.load": websites,
+    "WebSourcesState.begin": websites,
+    "WebSourcesState.edit": lambda a: websites(a, a.web_source_id),
+    "WebSourcesState.submit": lambda a: websites(
+        a,
+        {"url": "https://mine.example/", "name": "Mine"},
+        vars={"is_open": True, "form": WebForm(id=a.web_source_id)},
+    ),
+    "WebSourcesState.close": websites,
+    "WebSourcesState.stop": lambda a: websites(a, a.web_source_id),
+    "WebSourcesState.run_now": lambda a: websites(a, a.web_source_id),
+    "WebSourcesState.pause": lambda a: websites(a, a.web_source_id),
+    "WebSourcesState.resume": lambda a: websites(a, a.web_source_id),
+    "WebSourcesState.retry_failed": lambda a: websites(a, a.web_source_id),
+    "WebSourcesState.ask_to_delete": lambda a: websites(a, a.web_source_id),
+    "WebSourcesState.keep": websites,
+    "WebSourcesState.watch": websites,
+    "WebSourceState.load": website,
+    "WebSourceState.open_tab": lambda a: website(a, "history"),
+    "WebSourceState.filter_status": lambda a: website(a, "failed"),
+    "WebSourceState.filter_text": lambda a: website(a, SECRET[:5]),
+    "WebSourceState.more_items": lambda a: website(a, vars={"items": [_ITEM]}),
+    "WebSourceState.more_runs": lambda a: website(a, vars={"runs": [_RUN]}),
+    "WebSourceState.open_run": lambda a: website(a, a.web_run_id),
+    "WebSourceState.more_events": lambda a: website(a, vars={"run_id": a.web_run_id, "events": [_EVENT]}),
+    "WebSourceState.close_run": website,
+    "WebSourceState.stop": website,
+    "WebSourceState.run_now": website,
+    "WebSourceState.retry_failed": website,
+    "WebSourceState.watch": website,
+    "WebSourcesState.delete": lambda a: websites(a, False, vars={"deleting_id": a.web_source_id}),
     # how it is searched
     "RetrievalSettingsState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
     "RetrievalSettingsState.change": lambda a: knobs(a, "rerank", False),
@@ -362,7 +450,17 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "KnowledgeBaseState.retry": lambda a: documents(a, a.job_id),
     "KnowledgeBaseState.retry_all": documents,
     "KnowledgeBaseState.cancel": lambda a: documents(a, a.job_id),
+    "SelectionState.clear": documents,
+    "SelectionState.select": lambda a: documents_selected(a, a.document_id, True),
+    "SelectionState.select_page": lambda a: documents_selected(a, True),
+    "SelectionState.ask_to_delete": documents_selected,
+    "SelectionState.open_tags": documents_selected,
+    "SelectionState.close": documents_selected,
+    "SelectionState.save_tags": lambda a: documents_selected(a, {"tags": "Mine", "change": "add"}),
+    "SelectionState.read_again": documents_selected,
+    "SelectionState.retry": documents_selected,
     # one document
+    "AttemptsState.load": document,
     "DocumentState.load": document,
     "DocumentState.open_tab": lambda a: document(a, "chunks"),
     "DocumentState.refresh": document,
@@ -387,6 +485,9 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "KnowledgeBaseState.replaced": lambda a: documents(a, "a.txt", True),
     "KnowledgeBaseState.keep": documents,
     "KnowledgeBaseState.delete": lambda a: documents(a, vars={"deleting_id": a.document_id}),
+    "SelectionState.delete": lambda a: call(
+        url=f"/knowledge?kb={a.kb_id}", kb_id=a.kb_id, vars={"selected": [a.entry_document_id]}
+    ),
     # models and prices: of the installation, and for whoever runs it only
     "AdminModelsState.load": lambda a: call(url="/admin/models"),
     "AdminModelsState.add": lambda a: call("openai", "gpt-7", "", url="/admin/models"),

@@ -47,8 +47,25 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"document_id": "{document_id}"},
         {"document_id": "{document_id}", "chunk_tokens": 100, "overlap_tokens": 10},
     ],
-    "POST /api/knowledge-bases/{kb_id}/knowledge": [{"question": "Mine?", "answer": "Mine"}],
-    "PUT /api/knowledge-bases/{kb_id}/knowledge/{entry_id}": [{"answer": "Mine"}, {"tags": ["mine"]}, {}],
+    "POST /api/knowledge-bases/{kb_id}/knowledge": [
+        {"question": "Mine?", "answer": "Mine"},
+        {"question": "Ours?", "answer": "Mine", "message_ids": ["{message_id}"]},
+    ],
+    "PUT /api/knowledge-bases/{kb_id}/knowledge/{entry_id}": [
+        {"answer": "Mine"},
+        {"tags": ["mine"]},
+        {"message_ids": ["{message_id}"]},
+        {},
+    ],
+    "POST /api/knowledge-bases/{kb_id}/knowledge/bulk": [{"action": "delete", "ids": ["{entry_id}"]}],
+    "POST /api/knowledge-bases/{kb_id}/documents/bulk": [
+        {"action": "add_tags", "ids": ["{document_id}"], "tags": ["mine"]},
+        {"action": "reingest", "ids": ["{document_id}"]},
+        {"action": "retry", "ids": ["{document_id}"]},
+        {"action": "delete", "ids": ["{document_id}"]},
+    ],
+    "POST /api/knowledge-bases/{kb_id}/unanswered/dismiss": [{"message_ids": ["{refused_id}"]}],
+    "POST /api/knowledge-bases/{kb_id}/unanswered/restore": [{"message_ids": ["{refused_id}"]}],
     "POST /api/knowledge-bases/{kb_id}/share-links": [{"renew": True}, {"renew": False}],
     "PUT /api/knowledge-bases/{kb_id}/embedding-model": [{"model": "local_minilm"}],
     "PUT /api/knowledge-bases/{kb_id}/chunks/{chunk_id}": [{"content": "Mine"}, {"enabled": False}],
@@ -68,6 +85,12 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"content": "holiday"},
         {"content": "holiday", "stream": True},
     ],
+    "POST /api/knowledge-bases/{kb_id}/web-sources": [{"url": "https://mine.example/"}],
+    "POST /api/knowledge-bases/{kb_id}/web-sources/check": [
+        {"url": "http://127.0.0.1/"},  # nobody is asked for it
+        {"source_id": "{web_source_id}", "url": "http://127.0.0.1/"},
+    ],
+    "PUT /api/knowledge-bases/{kb_id}/web-sources/{source_id}": [{"name": "Mine"}, {"max_pages": 1}, {}],
     "PUT /api/admin/owners/{owner_id}": [{"tier": "pro"}, {"overrides": {}}, {"is_active": True}],
     "PUT /api/admin/tiers/{tier}": [{"limits": {}}],
     "PUT /api/chat/conversations/{conversation_id}/messages/{message_id}/feedback": [{"feedback": -1}],
@@ -77,6 +100,8 @@ UPLOADS = {
     "POST /api/knowledge-bases/{kb_id}/knowledge/upload",
     "POST /api/knowledge-bases/{kb_id}/knowledge/import",
 }
+# Kinds of sources have the same routes; what `Estate` calls theirs.
+SOURCE_PATHS = {"web-sources": "web"}
 NAMES_AN_OBJECT = re.compile(r"(_id|_ids|slug|marker)$")
 
 
@@ -106,6 +131,8 @@ def asks(ids: dict[str, Any]) -> Iterator[Ask]:
         template = route.path
         if template in PUBLIC or template in OPEN_WITH_LINK:
             continue
+        if (kind := next((path for path in SOURCE_PATHS if f"/{path}/" in template), None)) is not None:
+            ids = ids | {name: ids[f"{SOURCE_PATHS[kind]}_{name}"] for name in ("source_id", "run_id")}
         missing = set(re.findall(r"{(\w+)", template)) - ids.keys()
         assert not missing, f"Say in `Estate` what {sorted(missing)} of {method} {template} is for A."
         path = template.format(**ids)
@@ -139,10 +166,12 @@ def _bodies(method: str, route: Any, ids: dict[str, Any]) -> list[tuple[tuple[st
 
 
 def _filled(body: dict[str, Any], ids: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: ids[value[1:-1]] if isinstance(value, str) and value.startswith("{") else value
-        for name, value in body.items()
-    }
+    def fill(value: Any) -> Any:
+        if isinstance(value, list):
+            return [fill(each) for each in value]
+        return ids[value[1:-1]] if isinstance(value, str) and value.startswith("{") else value
+
+    return {name: fill(value) for name, value in body.items()}
 
 
 def ids_of(estate: Estate) -> dict[str, Any]:
@@ -237,7 +266,7 @@ async def test_children_under_the_wrong_parent_do_not_exist(estate, other, new_e
     wrong = []
 
     for parent, children in (
-        ("kb_id", {"document_id", "chunk_id", "job_id", "entry_id"}),
+        ("kb_id", {"document_id", "chunk_id", "job_id", "entry_id", "source_id"}),
         ("conversation_id", {"message_id"}),
     ):
         ids = ids_of(estate) | {parent: getattr(mine, parent)}
@@ -266,6 +295,8 @@ async def test_owner_of_it_all_is_let_in_by_the_same_requests(estate):
 
     for ask in sorted(asks(ids), key=lambda ask: (ask.method == "DELETE", ask.template.count("/") * -1)):
         if ask.template in {"/api/auth/logout", "/api/auth/password"} or "/retry" in ask.template:
+            continue
+        if "'action': 'delete'" in str(ask):  # what is named is to be there for the others
             continue
         response = await send(estate.owner.http, ask)
         if response.status_code == 404:

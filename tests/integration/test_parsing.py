@@ -375,7 +375,7 @@ def test_the_child_can_do_little(tmp_path):
 def test_no_secret_reaches_the_child(tmp_path, monkeypatch):
     monkeypatch.setenv("RAG_SECRET_KEY", "very-secret")
 
-    environment = sandbox._environment(tmp_path)
+    environment = sandbox.environment(tmp_path)
 
     assert "very-secret" not in environment.values()
     assert environment["HOME"] == str(tmp_path)

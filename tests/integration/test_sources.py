@@ -1,13 +1,18 @@
 """Sources of any kind: what is kept of a run, and what happens when it is broken off."""
 
 import asyncio
+import hashlib
+import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rag_app.crypto import KeyRing
+from rag_app.domain.encryption import EncryptionKey
 from rag_app.domain.sources import Check, Schedule
 from rag_app.errors import Conflict, InvalidInput, NotFound, PermanentError, TransientError
 from rag_app.rag.sources.contract import (
@@ -23,6 +28,7 @@ from rag_app.rag.sources.contract import (
     SawEverything,
     SourceParts,
 )  # fmt: skip
+from rag_app.services.key_rotation import KeyRotationService, Rotation
 from rag_app.services.sources import check_schedule
 
 Script = Callable[[RunContext], AsyncGenerator[Event]]
@@ -77,6 +83,11 @@ class Reader:
 
     async def disconnect(self) -> None:
         self.shelf.disconnected.append(self.parts.secret)
+
+
+def stored_files(services: Any) -> list[Path]:
+    storage = services.sources.storage
+    return [storage.path(sha256) for sha256 in storage.hashes()]
 
 
 @pytest.fixture
@@ -297,6 +308,25 @@ async def test_the_same_text_twice_is_one_document_until_both_are_gone(shelf, ou
     assert sql("SELECT name FROM documents") == [("mine.md",)], "what was uploaded stays"
 
 
+async def test_a_text_that_changed_takes_no_file_from_anybody_else(
+    services, shelf, ours, other, run_jobs, sql
+):
+    text, their_kb = "The same words everywhere.", await other.create_kb("Theirs")
+    await other.upload(their_kb["id"], ("theirs.md", text.encode()))
+    mine = await ours()
+    shelf.script = events(book("one", text), book("two", "Only mine."))
+    await mine.create()
+    await run_jobs()
+    for path in stored_files(services):
+        os.utime(path, (0, 0))
+    shelf.script = events(book("one", "Other words."), book("two", "Still only mine."))
+    await mine.run()
+    await run_jobs()
+    kept = {path.name for path in stored_files(services)}
+    assert hashlib.sha256(text.encode()).hexdigest() in kept
+    assert hashlib.sha256(b"Only mine.").hexdigest() not in kept
+
+
 async def test_of_two_with_one_text_the_one_that_changes_gets_a_document_of_its_own(
     shelf, ours, run_jobs, sql
 ):
@@ -513,6 +543,21 @@ async def test_a_secret_is_kept_sealed_lent_to_the_reader_and_never_to_another_p
     await mine.do("change", raw={"depth": 2})
     await mine.do("delete")
     assert shelf.disconnected == ["right"]
+
+
+async def test_rotation_of_keys_reaches_the_secrets_of_sources(services, shelf, ours, run_jobs, sql):
+    mine = await ours()
+    shelf.script = events()
+    await mine.create(secret="right")
+    newer = KeyRing((EncryptionKey("newer", bytes(range(32))), *services.sources.readers.ring.keys))
+    assert await KeyRotationService(services.sources.sessions, newer).rotate() == Rotation(1, 0)
+    assert sql("SELECT key_id FROM sources") == [("newer",)]
+    services.sources.readers.__dict__["ring"] = newer
+    await run_jobs()
+    assert shelf.parts[-1].secret == "right"
+
+    alone = KeyRing((EncryptionKey("other", bytes(range(1, 33))),))
+    assert await KeyRotationService(services.sources.sessions, alone).rotate() == Rotation(0, 1)
 
 
 async def test_a_secret_that_changes_during_a_run_is_kept(services, shelf, ours, run_jobs):

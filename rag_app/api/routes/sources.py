@@ -1,6 +1,6 @@
 """What can be done with every kind of source; a kind's own file adds how one is set up."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 
@@ -23,7 +23,9 @@ def source_router(kind: str, path: str, out: type[SourceOut]) -> APIRouter:
         prefix=f"/api/knowledge-bases/{{kb_id}}/{path}", tags=[path], route_class=IdempotentRoute
     )
 
-    @router.get("", response_model=ListOut[out])
+    listed: Any = ListOut.__class_getitem__(out)  # of a class that is known when the routes are made
+
+    @router.get("", response_model=listed)
     async def list_sources(kb_id: KbId, sign_in: SignedIn) -> ListOut[SourceOut]:
         """All of them, oldest first."""
         found = await services().sources.list_of(kb_id, owner_id=sign_in.user.id, kind=kind)

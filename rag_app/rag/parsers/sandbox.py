@@ -30,11 +30,12 @@ from rag_app.rag.parsers.contract import ParseLimits
 
 log = structlog.get_logger()
 
-_SOURCE_ROOT = Path(rag_app.__file__).parents[1]
-# Isolated from environment and user's packages (-I), the child is told where our code is.
+SOURCE_ROOT = Path(rag_app.__file__).parents[1]
+# Isolated from environment and user's packages (-I), the child is told where our code is. It may write only
+# so much, so it must not keep compiled modules (-B): one that was cut off would break everybody's.
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from rag_app.rag.parsers import _child; _child.main(sys.argv[2])"
+    "import importlib; importlib.import_module(sys.argv[2]).main(sys.argv[3])"
 )
 _PREFIX = "simple-rag-parse-"
 _DEBIAN_TESSDATA = "/usr/share/tesseract-ocr"
@@ -76,9 +77,11 @@ async def parse_file(
         PermanentError: the file cannot be read; the message says why and what to do.
         TransientError: no process, memory or disk space for it just now.
     """
-    async with _private_folder() as folder:
+    async with private_folder() as folder:
         request = _request(path, file_name, limits, ocr_data)
-        exit_code = await _run(request, folder, wall_s=limits.wall_s, on_progress=on_progress)
+        exit_code = await run_child(
+            _child.__name__, request, folder, wall_s=limits.wall_s, on_progress=on_progress
+        )
         return await asyncio.to_thread(_result, folder, exit_code, _child.max_result_bytes(limits))
 
 
@@ -102,7 +105,8 @@ def _request(path: Path, file_name: str, limits: ParseLimits, ocr_data: Path | N
 
 
 @contextlib.asynccontextmanager
-async def _private_folder() -> AsyncGenerator[Path]:
+async def private_folder() -> AsyncGenerator[Path]:
+    """A folder for one child; it is gone when the child is."""
     try:
         new = Path(tempfile.mkdtemp(prefix=f"new-{_PREFIX}"))
         lock = os.open(new, os.O_RDONLY)
@@ -132,11 +136,23 @@ def remove_leftovers() -> int:
     return n_removed
 
 
-async def _run(
-    request: str, folder: Path, *, wall_s: float, on_progress: Callable[[float], None] | None
+async def run_child(
+    module: str,
+    request: str,
+    folder: Path,
+    *,
+    wall_s: float,
+    on_progress: Callable[[float], None] | None = None,
 ) -> int:
-    """Run the child to its end and return its exit code; whatever happens, no process is left."""
-    process = await _start(request, folder)
+    """Call `main` of a module in a child to its end and return the exit code; no process is left.
+
+    The module confines itself (`_confinement`) before it looks at anything untrusted.
+
+    Raises:
+        PermanentError: it took longer than `wall_s`.
+        TransientError: it could not be started.
+    """
+    process = await _start(module, request, folder)
     try:
         async with asyncio.timeout(wall_s):
             await _follow(process, on_progress)
@@ -144,38 +160,39 @@ async def _run(
     except TimeoutError as error:
         raise PermanentError(TOO_SLOW) from error
     finally:
-        await _end(process)
+        await end(process)
 
 
-async def _start(request: str, folder: Path) -> Process:
+async def _start(module: str, request: str, folder: Path) -> Process:
     try:
         with (folder / "stderr").open("wb") as stderr:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",
+                "-B",
                 "-c",
                 _START,
-                str(_SOURCE_ROOT),
+                str(SOURCE_ROOT),
+                module,
                 request,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,
                 cwd=folder,
-                env=_environment(folder),
+                env=environment(folder),
                 start_new_session=True,
             )
     except OSError as error:
         raise TransientError(NOT_STARTED) from error
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """Only what a parser needs: no keys, no addresses, no home."""
     return {
         "PATH": os.defpath,
         "LANG": "C.UTF-8",
         "HOME": str(folder),
         "TMPDIR": str(folder),
-        "PYTHONDONTWRITEBYTECODE": "1",
         # Each thread reserves address space, which is limited.
         "MALLOC_ARENA_MAX": "2",
         "OMP_THREAD_LIMIT": "1",
@@ -191,7 +208,7 @@ async def _follow(process: Process, on_progress: Callable[[float], None] | None)
             on_progress(float(line))
 
 
-async def _end(process: Process) -> None:
+async def end(process: Process) -> None:
     """Kill the child and all it may have started; also when we are being cancelled."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):

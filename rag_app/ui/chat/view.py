@@ -34,11 +34,15 @@ class SourceView:
     marker: int
     name: str
     place: str
+    url: str = ""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A question with its answer; `answer_id` is 0 when none was stored."""
+    """A question with its answer; `answer_id` is 0 when none was stored.
+
+    `faq_entry_id` is the entry that gave the answer or was made from it, for an owner to go to.
+    """
 
     question_id: int
     question: str
@@ -51,6 +55,7 @@ class Turn:
     feedback: int = 0
     facts: str = ""
     asked_at: str = ""
+    faq_entry_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class PassageView:
     after: str = ""
     href: str = ""
     note: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -171,6 +177,7 @@ def passage_view(passage: CitedPassage, *, kb_id: int | None = None) -> PassageV
         after=_beginning(readable(passage.after)),
         href=href if kb_id is not None else "",
         note=_outdated(passage) if passage.is_outdated else "",
+        url=outside(citation.url),
     )
 
 
@@ -193,6 +200,11 @@ def without_heading(text: str, heading: str) -> str:
     first, _, rest = text.lstrip().partition("\n")
     is_repeated = first.strip() and heading.endswith(first.strip())
     return rest.lstrip("\n") if is_repeated else text
+
+
+def outside(url: str) -> str:
+    """An address that a link may lead to, empty for any other."""
+    return url if url.startswith(("https://", "http://")) else ""
 
 
 def page_words(first: int | None, last: int | None = None) -> str:
@@ -243,7 +255,13 @@ def _answered(turn: Turn, message: Message, *, for_owner: bool) -> Turn:
         reason="" if is_complete else _reason(message, for_owner=for_owner),
         feedback=message.feedback or 0,
         facts=" · ".join(part for part in facts if part),
+        faq_entry_id=_entry_of(message) if for_owner else 0,
     )
+
+
+def _entry_of(message: Message) -> int:
+    curated = message.metadata.get("curated") or {}
+    return message.faq_entry_id or int(curated.get("entry_id") or 0)
 
 
 def _reason(message: Message, *, for_owner: bool) -> str:
@@ -254,7 +272,7 @@ def _reason(message: Message, *, for_owner: bool) -> str:
 
 def _source(citation: Citation) -> SourceView:
     place = " · ".join(part for part in (page_words(citation.page), citation.heading) if part)
-    return SourceView(citation.marker, citation.document_name, place)
+    return SourceView(citation.marker, citation.document_name, place, outside(citation.url))
 
 
 def _place(name: str, page: str) -> str:

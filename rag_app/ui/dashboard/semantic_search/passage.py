@@ -34,6 +34,10 @@ def _head(passage: FoundPassage) -> rx.Component:
                     class_name="text-base [overflow-wrap:anywhere]",
                 ),
                 rx.cond(passage.place != "", rx.el.p(passage.place, class_name="text-sm text-muted")),
+                rx.cond(
+                    passage.url != "",
+                    link(passage.url, href=passage.url, new_tab=True, class_name="text-sm break-all"),
+                ),
                 class_name="min-w-0",
             ),
             class_name="flex min-w-0 flex-[1_1_16rem] items-baseline gap-2.5",

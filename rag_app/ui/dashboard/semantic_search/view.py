@@ -7,7 +7,7 @@ from html import escape
 from rag_app.domain.retrieval import MatchedTerm, Passage, Retrieval
 from rag_app.rag.words import text_for_words
 from rag_app.ui import routes
-from rag_app.ui.chat.view import page_words, readable, without_heading
+from rag_app.ui.chat.view import outside, page_words, readable, without_heading
 from rag_app.ui.dashboard.semantic_search.reasons import (
     by_meaning_words,
     by_words_words,
@@ -54,6 +54,7 @@ class FoundPassage:
     before: str
     after: str
     href: str
+    url: str = ""
 
 
 def found_passages(retrieval: Retrieval, query: str, *, kb_id: int) -> list[FoundPassage]:
@@ -110,6 +111,7 @@ def _found(number: int, passage: Passage, query: str, *, best_words: float, kb_i
         before=readable(passage.before),
         after=readable(passage.after),
         href=routes.document(passage.document_id, kb_id=kb_id, found_chunk_id=passage.chunk_id),
+        url=outside(passage.url),
     )
 
 

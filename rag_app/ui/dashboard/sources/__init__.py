@@ -1,0 +1,1 @@
+"""What the pages of all kinds of sources share: one language for states, progress, history and errors."""

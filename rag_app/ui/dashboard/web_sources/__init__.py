@@ -1,0 +1,1 @@
+"""Web Sources: websites that a knowledge base is filled from."""
