@@ -40,7 +40,10 @@ from rag_app.services.accounts import AccountService
 from rag_app.services.admin import AdminService
 from rag_app.services.candidates import CandidateFinder
 from rag_app.services.chat import ChatService
+from rag_app.services.chunk_previews import ChunkPreviewService
 from rag_app.services.conversations import ConversationService
+from rag_app.services.document_bulk import DocumentBulkService
+from rag_app.services.document_versions import DocumentVersionService
 from rag_app.services.documents import DocumentService
 from rag_app.services.embedders import Embedders, HostedEmbedders, is_hosted
 from rag_app.services.embedding_switches import EmbeddingSwitchService
@@ -70,6 +73,8 @@ from rag_app.services.source_readers import SourceReaders
 from rag_app.services.source_runs import SourceRunService
 from rag_app.services.sources import SourceService
 from rag_app.services.stopping import Stopping
+from rag_app.services.unanswered import UnansweredService
+from rag_app.services.uploads import UploadService
 from rag_app.services.usage import UsageService
 from rag_app.services.usage_reports import UsageReportService
 from rag_app.settings import Settings, settings
@@ -87,9 +92,14 @@ class Services:
     admin: AdminService
     knowledge_bases: KnowledgeBaseService
     prompt_previews: PromptPreviewService
+    chunk_previews: ChunkPreviewService
     documents: DocumentService
+    document_versions: DocumentVersionService
+    uploads: UploadService
+    document_bulk: DocumentBulkService
     ingestion: IngestionService
     faq: FaqService
+    unanswered: UnansweredService
     retrieval: RetrievalService
     chat: ChatService
     conversations: ConversationService
@@ -173,21 +183,32 @@ def build(config: Settings) -> Services:
         CandidateFinder(sessions),
         FaqMatcher(sessions, partial(all_embedders.get, config.rag_local_embedder)),
     )
+    unanswered = UnansweredService(sessions, partial(all_embedders.get, config.rag_local_embedder))
     parse_limits = ParseLimits(
         memory_mb=config.rag_parse_memory_mb,
         cpu_s=config.rag_parse_timeout_s,
         wall_s=config.rag_parse_timeout_s,
     )
     knowledge_bases = KnowledgeBaseService(
-        sessions, storage, modules, keys, config.rag_local_embedder, all_rerankers, catalogue, quotas
+        sessions,
+        storage,
+        modules,
+        keys,
+        config.rag_local_embedder,
+        all_embedders,
+        all_rerankers,
+        catalogue,
+        quotas,
     )
     source_readers = SourceReaders(
         {name: registry.load(source_kinds, name) for name in registry.names(source_kinds)},
         _source_parts(config, parse_limits),
         key_ring(config),
     )
+    documents = DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas)
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
+    versions = DocumentVersionService(documents)
     return Services(
         settings=config,
         accounts=AccountService(
@@ -202,9 +223,11 @@ def build(config: Settings) -> Services:
         admin=AdminService(sessions, quotas),
         knowledge_bases=knowledge_bases,
         prompt_previews=PromptPreviewService(sessions, knowledge_bases, retrieval, catalogue),
-        documents=DocumentService(
-            sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas
-        ),
+        chunk_previews=ChunkPreviewService(sessions, all_embedders, knowledge_bases),
+        documents=documents,
+        document_versions=versions,
+        uploads=UploadService(documents, versions, storage, config.rag_max_files_per_upload),
+        document_bulk=DocumentBulkService(sessions, documents),
         ingestion=IngestionService(
             sessions,
             storage,
@@ -213,8 +236,10 @@ def build(config: Settings) -> Services:
             parse_limits,
             find_tessdata,
             quotas,
+            unanswered,
         ),
         faq=FaqService(sessions, storage, jobs_queue, parse_limits, quotas),
+        unanswered=unanswered,
         retrieval=retrieval,
         chat=ChatService(sessions, retrieval, questions, calls, stopping, limits, quotas),
         conversations=ConversationService(sessions),

@@ -28,11 +28,15 @@ from rag_app.ui.dashboard.conversations import page as conversations
 from rag_app.ui.dashboard.conversations import reader
 from rag_app.ui.dashboard.conversations.state import ConversationsState, ConversationState
 from rag_app.ui.dashboard.document import page as document
+from rag_app.ui.dashboard.document.attempts import AttemptsState
 from rag_app.ui.dashboard.document.state import DocumentState
 from rag_app.ui.dashboard.faq import page as faq
+from rag_app.ui.dashboard.faq import unanswered_page as unanswered
 from rag_app.ui.dashboard.faq.state import FaqState
+from rag_app.ui.dashboard.faq.unanswered_state import UnansweredState
 from rag_app.ui.dashboard.frame import OPEN
 from rag_app.ui.dashboard.knowledge_base import page as knowledge_base
+from rag_app.ui.dashboard.knowledge_base.selection_state import SelectionState
 from rag_app.ui.dashboard.knowledge_base.state import KnowledgeBaseState
 from rag_app.ui.dashboard.my_knowledge_bases import page as my_knowledge_bases
 from rag_app.ui.dashboard.my_knowledge_bases.state import MyKnowledgeBasesState
@@ -42,6 +46,7 @@ from rag_app.ui.dashboard.semantic_search import page as semantic_search
 from rag_app.ui.dashboard.semantic_search.state import SearchState
 from rag_app.ui.dashboard.settings import page as settings_tab
 from rag_app.ui.dashboard.settings.answers_state import AnswersState
+from rag_app.ui.dashboard.settings.chunks_state import ChunksState
 from rag_app.ui.dashboard.settings.embedding_state import EmbeddingState
 from rag_app.ui.dashboard.settings.plan_state import PlanState
 from rag_app.ui.dashboard.settings.providers_state import ProvidersState
@@ -85,9 +90,15 @@ app.add_page(
     knowledge_base.knowledge_base_page,
     route=routes.KNOWLEDGE_BASE,
     title=knowledge_base.TITLE,
-    on_load=[*OPEN, KnowledgeBaseState.load],
+    on_load=[*OPEN, KnowledgeBaseState.load, SelectionState.clear],
 )
 app.add_page(faq.faq_page, route=routes.FAQ, title=faq.TITLE, on_load=[*OPEN, FaqState.load])
+app.add_page(
+    unanswered.unanswered_page,
+    route=routes.UNANSWERED,
+    title=unanswered.TITLE,
+    on_load=[*OPEN, UnansweredState.load],
+)
 app.add_page(
     web_sources.web_sources_page,
     route=routes.WEB_SOURCES,
@@ -104,7 +115,7 @@ app.add_page(
     document.document_page,
     route=routes.DOCUMENT,
     title=document.TITLE,
-    on_load=[*OPEN, DocumentState.load],
+    on_load=[*OPEN, DocumentState.load, AttemptsState.load],
 )
 app.add_page(
     settings_tab.settings_page,
@@ -115,6 +126,7 @@ app.add_page(
         SettingsState.load,
         RetrievalSettingsState.load,
         EmbeddingState.load,
+        ChunksState.load,
         ProvidersState.load,
         PlanState.load,
         AnswersState.load,

@@ -10,10 +10,9 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from rag_app.errors import InvalidInput, StorageFull, TooLarge
 
@@ -25,6 +24,15 @@ NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 class StoredFile:
     """Bytes that are safely on disk."""
 
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class HeldFile:
+    """Bytes that have come and are not kept yet."""
+
+    path: Path
     sha256: str
     size_bytes: int
 
@@ -48,6 +56,17 @@ class Storage:
             TooLarge: more than `max_bytes`; noticed while it comes, not after.
             StorageFull: the disk is full.
         """
+        async with self.hold(stream, name=name, max_bytes=max_bytes) as held:
+            return await self.keep(held)
+
+    @contextlib.asynccontextmanager
+    async def hold(
+        self, stream: AsyncIterator[bytes], *, name: str, max_bytes: int
+    ) -> AsyncGenerator[HeldFile]:
+        """Write a stream of bytes down to be looked at; it is gone afterwards, unless it was kept.
+
+        Raises: as `receive`.
+        """
         incoming = self.root / "incoming"
         try:
             await asyncio.to_thread(incoming.mkdir, parents=True, exist_ok=True)
@@ -63,16 +82,23 @@ class Storage:
                         raise TooLarge(f"{name} is larger than {max_bytes // 2**20:,} MB.")
                     digest.update(block)
                     file.write(block)
-                await asyncio.to_thread(_flush, file)
-            target = self.path(digest.hexdigest())
-            await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
-            Path(temporary).replace(target)  # atomic, and harmless when the same bytes are there
-            await asyncio.to_thread(_flush_names, target)
+            yield HeldFile(Path(temporary), digest.hexdigest(), size)
         except OSError as error:
             raise _as_full(error) from error
         finally:
             Path(temporary).unlink(missing_ok=True)
-        return StoredFile(digest.hexdigest(), size)
+
+    async def keep(self, held: HeldFile) -> StoredFile:
+        """Keep what came, safe from a power cut. Raises StorageFull."""
+        target = self.path(held.sha256)
+        try:
+            await asyncio.to_thread(_flush, held.path)
+            await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
+            held.path.replace(target)  # atomic, and harmless when the same bytes are there
+            await asyncio.to_thread(_flush_names, target)
+        except OSError as error:
+            raise _as_full(error) from error
+        return StoredFile(held.sha256, held.size_bytes)
 
     def remove_if_old(self, sha256: str, *, min_age_s: float = GRACE_S) -> bool:
         """Delete bytes nobody needs any more, unless they came just now: the same may be on its way in."""
@@ -102,9 +128,13 @@ class Storage:
                 yield path.name
 
 
-def _flush(file: BinaryIO) -> None:
-    file.flush()  # what Python still holds back, before the system is told to write
-    os.fsync(file.fileno())
+def _flush(path: Path) -> None:
+    """Have the system write what was handed to it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _flush_names(path: Path) -> None:

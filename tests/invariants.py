@@ -101,11 +101,14 @@ def violations(dsn: str) -> list[str]:
     return found
 
 
+_NEEDED = "SELECT sha256 FROM documents UNION SELECT sha256 FROM document_versions"
+
+
 def stray_files(dsn: str, folder: Path, temporary: Path) -> list[str]:
     """Files that belong to no document, documents whose file is missing, and what else was left."""
     stored = {path.name for path in (folder / "files").glob("??/??/*")}
     with psycopg.connect(dsn, autocommit=True) as connection:
-        needed = {row[0] for row in connection.execute("SELECT sha256 FROM documents").fetchall()}
+        needed = {row[0] for row in connection.execute(_NEEDED).fetchall()}
     found = [f"no document has {name}" for name in stored - needed]
     found += [f"missing: {name}" for name in needed - stored]
     found += [f"left over: {path.name}" for path in (folder / "files" / "incoming").glob("*")]

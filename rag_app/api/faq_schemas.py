@@ -2,11 +2,21 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag_app.domain.faq import FaqEntry, FaqImport
+
+MAX_SELECTED = 200
+
+MessageIds = Annotated[
+    list[Annotated[int, Field(ge=1, le=2**31 - 1)]],
+    Field(
+        max_length=1000,
+        description="Answers of conversations it is made from; they then name it in `faq_entry_id`.",
+    ),
+]
 
 
 class FaqEntryBody(BaseModel):
@@ -17,6 +27,7 @@ class FaqEntryBody(BaseModel):
     question: str = Field(description="At most 1,000 characters, on one line.")
     answer: str = Field(description="At most 20,000 characters; Markdown is shown as such.")
     tags: list[str] = Field([], max_length=100)
+    message_ids: MessageIds = []
 
 
 class ChangeFaqEntryBody(BaseModel):
@@ -27,6 +38,20 @@ class ChangeFaqEntryBody(BaseModel):
     question: str | None = None
     answer: str | None = None
     tags: list[str] | None = Field(None, max_length=100)
+    message_ids: MessageIds = []
+
+
+class FaqBulkBody(BaseModel):
+    """What to do to which entries."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    action: Literal["delete"]
+    ids: list[Annotated[int, Field(ge=1, le=2**31 - 1)]] = Field(min_length=1, max_length=MAX_SELECTED)
+
+
+class FaqBulkOut(BaseModel):
+    n_done: int
 
 
 class FaqEntryOut(BaseModel):

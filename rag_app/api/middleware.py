@@ -27,7 +27,7 @@ OWN_PATHS = ("/api", "/auth", "/v1", "/mcp")
 ASKS_DATABASE = (*OWN_PATHS, "/s/", "/health")
 # What Reflex would serve besides the pages: files from anybody to anybody, and what is for developers.
 CLOSED = re.compile(r"/+(_upload|_all_routes|auth-codespace)(/|$)")
-UPLOAD = re.compile(r"/api/knowledge-bases/\d+/knowledge/upload/?")
+UPLOAD = re.compile(r"/api/knowledge-bases/\d+/(knowledge/upload|documents/\d+/versions)/?")
 MAX_BODY_BYTES = 2**20  # of a request that is no upload; the longest text we take is far shorter
 SOCKETS_SHARE = 10  # of the requests a caller may make, this part may open a page's connection
 TOO_LONG = f"This request is longer than {MAX_BODY_BYTES // 2**20} MB."

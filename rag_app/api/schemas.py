@@ -334,6 +334,7 @@ class JobOut(BaseModel):
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
+    version: int | None = Field(None, description="The version of the file that is read, if a new one.")
     is_duplicate: bool = Field(False, description="The same bytes were there already; nothing was added.")
 
     @classmethod
@@ -368,6 +369,7 @@ class DocumentOut(BaseModel):
     language: str
     used_ocr: bool
     tags: list[str]
+    version: int = Field(description="Of its file; a replaced one counts up.")
     created_at: datetime
     ready_at: datetime | None
     job: JobOut | None
@@ -515,6 +517,7 @@ class PassageOut(BaseModel):
     before: str = Field(description="Text before it in its section, read along with it for an answer.")
     after: str
     n_duplicates: int = Field(description="Passages left out because they say the same.")
+    document_version: int
     url: str = Field(description="Where its document can be seen outside; empty for files.")
 
     @classmethod
@@ -608,6 +611,7 @@ class CitationOut(BaseModel):
     page: int | None
     quote: str
     heading: str
+    document_version: int = Field(description="The version it was read from; 0 for older answers.")
     url: str
 
 
@@ -652,6 +656,15 @@ class MessageOut(BaseModel):
     feedback: int | None
     feedback_reason: str | None
     reason: str | None = Field(description="Why an answer is not complete.")
+    outcome: str | None = Field(
+        None, description="`answered`, `refused` or `uncited`; null while an answer is not complete."
+    )
+    searched: str | None = Field(
+        None, description="What was searched for, where a follow-up was completed first."
+    )
+    faq_entry_id: int | None = Field(
+        None, description="The entry of the FAQ that was made from this answer; for the owner only."
+    )
     curated: CuratedOut | None = Field(
         None, description="The entry of the FAQ whose answer this is, word for word."
     )
@@ -678,6 +691,9 @@ class MessageOut(BaseModel):
             feedback=message.feedback,
             feedback_reason=message.feedback_reason,
             reason=details.get("reason"),
+            outcome=details.get("outcome"),
+            searched=details.get("searched"),
+            faq_entry_id=message.faq_entry_id,
             created_at=message.created_at,
         )
 

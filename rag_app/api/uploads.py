@@ -5,7 +5,7 @@ file that is too large is noticed at its first byte too many. Source: RFC 7578.
 """
 
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -17,6 +17,7 @@ from rag_app.errors import InvalidInput, TooLarge
 
 MAX_HEADER_BYTES = 16 * 1024
 MAX_OTHER_FIELDS = 50
+MAX_FIELD_BYTES = 8 * 1024
 
 
 @dataclass
@@ -25,6 +26,7 @@ class IncomingFile:
 
     name: str
     blocks: AsyncIterator[bytes]
+    fields: Mapping[str, str] = field(default_factory=dict)  # short texts that stood before it in the form
 
     async def skip(self) -> None:
         """Read what is left and forget it."""
@@ -95,9 +97,11 @@ class _Events:
 
 
 async def incoming_files(
-    request: Request, *, max_files: int, max_total_bytes: int
+    request: Request, *, max_files: int, max_total_bytes: int, known_fields: Collection[str] = ()
 ) -> AsyncGenerator[IncomingFile]:
-    """Yield the files of an upload, in order; other fields are passed over.
+    """Yield the files of an upload, in order.
+
+    Known fields are handed on with the files that follow them; others are passed over.
 
     Raises:
         InvalidInput: the body is no multipart form, is cut off, or has too many parts.
@@ -111,19 +115,22 @@ async def incoming_files(
     events = _Events(boundary)
     source = _Source(request, events, max_total_bytes)
     n_files = n_others = 0
+    fields: dict[str, str] = {}
     while (event := await source.next()) is not None:
         if event[0] != "part":
             continue
-        name = _file_name(event[1])
+        field_name, name = _names(event[1])
         if name is None:
             n_others += 1
-            if n_others > MAX_OTHER_FIELDS:
+            if n_others > MAX_OTHER_FIELDS + max_files:
                 raise InvalidInput("This upload has too many fields.")
+            if field_name in known_fields:
+                fields[field_name] = await _text(field_name, source.data())
             continue
         n_files += 1
         if n_files > max_files:
             raise InvalidInput(f"Please send at most {max_files} files at once.")
-        file = IncomingFile(name, source.data())
+        file = IncomingFile(name, source.data(), dict(fields))
         yield file
         await file.skip()
     if not events.ended:
@@ -174,9 +181,18 @@ class _Source:
         raise InvalidInput("This upload broke off before its end.")
 
 
-def _file_name(headers: object) -> str | None:
-    """The file's name, None for a field that is no file."""
+def _names(headers: object) -> tuple[str, str | None]:
+    """The name of a part's field, and of its file; None for a field that is no file."""
     assert isinstance(headers, dict)
     _, options = parse_options_header(headers.get("content-disposition", ""))
-    name = options.get(b"filename")
-    return None if name is None else name.decode("utf-8", "replace")
+    field_name, name = options.get(b"name", b""), options.get(b"filename")
+    return field_name.decode("utf-8", "replace"), None if name is None else name.decode("utf-8", "replace")
+
+
+async def _text(name: str, blocks: AsyncIterator[bytes]) -> str:
+    value = b""
+    async for block in blocks:
+        value += block
+        if len(value) > MAX_FIELD_BYTES:
+            raise InvalidInput(f"The field “{name}” is too long.")
+    return value.decode("utf-8", "replace")

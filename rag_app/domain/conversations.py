@@ -23,12 +23,13 @@ class Citation:
     page: int | None
     quote: str
     heading: str = ""
+    document_version: int = 0  # of the file it was read from; 0 where nobody noted it
     url: str = ""
 
 
 @dataclass(frozen=True)
 class Message:
-    """One stored question or answer."""
+    """One stored question or answer; `faq_entry_id` is the entry that was made from it."""
 
     id: int
     conversation_id: int
@@ -40,6 +41,7 @@ class Message:
     feedback_reason: str | None
     metadata: dict[str, Any]
     created_at: datetime
+    faq_entry_id: int | None = None
 
 
 @dataclass(frozen=True)

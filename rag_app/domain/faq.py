@@ -27,6 +27,16 @@ class FaqEntry:
 
 
 @dataclass(frozen=True)
+class FaqDraft:
+    """What an entry made from an answer begins with; `entry_id` is the one that was made from it already."""
+
+    kb_id: int
+    question: str
+    answer: str
+    entry_id: int | None = None
+
+
+@dataclass(frozen=True)
 class FaqPair:
     """A pair on its way in."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args, get_origin
 
-from rag_app.domain.rag_config import RagConfig
+from rag_app.domain.rag_config import READING_KNOBS, RagConfig
 
 KnobKind: TypeAlias = Literal["switch", "whole number", "number", "choice"]
 
@@ -57,3 +57,4 @@ def _kind(annotation: Any) -> tuple[KnobKind, tuple[str, ...]]:
 
 
 KNOBS: dict[str, Knob] = {name: _knob(name) for name in RagConfig.model_fields}
+SEARCH_KNOBS: dict[str, Knob] = {name: knob for name, knob in KNOBS.items() if name not in READING_KNOBS}

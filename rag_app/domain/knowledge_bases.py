@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from rag_app.domain.documents import MARKDOWN
 from rag_app.domain.models import ModelChoice
@@ -77,6 +78,7 @@ class Document:
     ready_at: datetime | None
     job: "Job | None" = None
     tags: tuple[str, ...] = ()
+    version: int = 1  # of its file; the others: domain/document_versions.py
     source_id: int | None = None  # the website or mailbox it comes from
     url: str = ""  # where a person finds it
     modified_at: datetime | None = None  # when it was written, where that is known
@@ -119,6 +121,7 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
+    version: int | None = None  # the one that is read, where that is not the document's own
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,23 @@ class ShareLink:
     slug: str
     is_active: bool
     created_at: datetime
+
+
+JobEventKind = Literal[
+    "queued", "asked_again", "begun", "resumed", "handed_back", "waits", "failed", "completed", "cancelled"
+]
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """Something that happened to a job; `retry_in_s` says when it is tried again by itself."""
+
+    job_id: int
+    attempt: int
+    kind: JobEventKind
+    reason: str
+    retry_in_s: int | None
+    at: datetime
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How a knowledge base is searched: every knob, its bounds, its default and what it does in words.
+"""How a knowledge base is read and searched: every knob, its bounds, its default and what it does in words.
 
 The defaults were chosen from measurements (docs/performance.md); the explanations are what the API's
 documentation and the Settings tab show.
@@ -138,9 +138,38 @@ class RagConfig(BaseModel):
         "more often; too low, and an answer is given to a question that only looks alike.",
     )
 
+    # A paragraph or two. Measured on XQuAD and SQuAD: 256 cuts through more of what belongs together.
+    chunk_tokens: int = Field(
+        default=384,
+        ge=64,
+        le=2000,
+        title="Size of a chunk, in tokens",
+        description="Documents are cut into chunks of at most this size: what a question is matched with "
+        "and what an answer cites. Smaller ones are more exact, larger ones keep more together. The "
+        "embedding model sets a limit, too. A token is about three quarters of an English word.",
+    )
+    overlap_tokens: int = Field(
+        default=32,
+        ge=0,
+        le=999,
+        title="Repeated from the chunk before, in tokens",
+        description="Where a section does not fit into one chunk, the last whole sentences of a chunk stand "
+        "again in the next, up to this size, so that nothing is torn apart. Less than half of a chunk; 0 "
+        "repeats nothing.",
+    )
+
     def changed(self, changes: dict[str, Any]) -> Self:
         """A copy with some values replaced; raises pydantic's ValidationError for what is out of bounds."""
         return type(self).model_validate(self.model_dump() | changes)
+
+
+# How documents are cut: no preset sets these, for a change means reading documents again.
+READING_KNOBS = frozenset({"chunk_tokens", "overlap_tokens"})
+
+
+def searched_like(config: RagConfig, other: RagConfig) -> RagConfig:
+    """A configuration searched like another one, with documents cut as before."""
+    return other.changed({name: getattr(config, name) for name in READING_KNOBS})
 
 
 PRESETS: dict[PresetName, RagConfig] = {
@@ -165,4 +194,4 @@ PRESET_WORDS: dict[PresetName, str] = {
 
 def preset_of(config: RagConfig) -> PresetName | None:
     """The preset a configuration is, None when it was changed by hand."""
-    return next((name for name, preset in PRESETS.items() if preset == config), None)
+    return next((name for name, each in PRESETS.items() if searched_like(config, each) == config), None)

@@ -59,6 +59,7 @@ class Passage:
     before: str = ""
     after: str = ""
     n_duplicates: int = 0
+    document_version: int = 1
     url: str = ""
 
 

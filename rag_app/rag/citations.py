@@ -80,6 +80,12 @@ def _open_ticks(text: str) -> int:
     return min(len(text) - len(text.rstrip("`~")), MAX_HELD)
 
 
+def without_markers(answer: str) -> str:
+    """An answer as text of its own, without the numbers of passages that nobody sees beside it."""
+    stream = CitationStream(())
+    return stream.feed(answer) + stream.close()
+
+
 def citations(answer: str, markers: Iterable[int], passages: Mapping[int, Passage]) -> tuple[Citation, ...]:
     """What each marker of an answer stands for, with the part of the passage that supports it."""
     return tuple(
@@ -91,6 +97,7 @@ def citations(answer: str, markers: Iterable[int], passages: Mapping[int, Passag
             page=passages[marker].page,
             quote=_quote(_said_with(answer, marker), passages[marker].content),
             heading=passages[marker].heading,
+            document_version=passages[marker].document_version,
             url=passages[marker].url,
         )
         for marker in sorted(markers)

@@ -45,6 +45,7 @@ from rag_app.errors import Conflict, InvalidInput, LimitReached, NotFound, Perma
 from rag_app.rag.citations import CitationStream, citations
 from rag_app.rag.grounding import ground
 from rag_app.rag.prompts import build_prompt
+from rag_app.rag.refusals import outcome
 from rag_app.services.answer_in_progress import in_progress
 from rag_app.services.askers import Asker, admit
 from rag_app.services.limits import LimitService, told_to_visitors
@@ -55,6 +56,7 @@ from rag_app.services.rate_limits import RateLimits
 from rag_app.services.retrieval import RetrievalService, check_question
 from rag_app.services.stopping import Stopping
 from rag_app.services.trace import Trace
+from rag_app.services.unanswered import note_answer
 
 log = structlog.get_logger()
 
@@ -72,6 +74,8 @@ class _Answer:
     """What has come so far; `request_id` is kept with everything its calls cost."""
 
     request_id: UUID = field(default_factory=uuid4)
+    question: str = ""
+    searched: str = ""
     text: str = ""
     markers: list[int] = field(default_factory=list)
     passages: tuple[Passage, ...] = ()
@@ -218,13 +222,14 @@ class ChatService:
         history: list[PriorTurn],
         conversation_id: int,
     ) -> AsyncGenerator[AnswerEvent]:
-        answer = _Answer()
+        answer = _Answer(question=question)
         store = _Store(self.sessions, scope, kb, conversation_id)
         try:
             trace = Trace()
             with in_progress(conversation_id, answer.request_id):
                 searched = await self._searched(question, history, kb, trace)
             if searched != question:
+                answer.searched = searched
                 yield Rewritten(searched)
             with in_progress(conversation_id, answer.request_id):
                 found = await self.retrieval.retrieve(scope, kb, searched, trace=trace)
@@ -340,12 +345,15 @@ class _Store:
             "first_token": round(answer.first_token_ms or 0, 1),
             "total": round((time.perf_counter() - answer.started) * 1000, 1),
         }
+        answerable = answer.completed.answerable if answer.completed else None
+        came_to = outcome(answer.text, is_cited=bool(cited), answerable=answerable)
         details: dict[str, Any] = {
             **self._by_whom(answer),
             "usage": asdict(usage),
             "timings_ms": timings,
             "grounding": asdict(grounded),
-            "answerable": answer.completed.answerable if answer.completed else None,
+            "answerable": answerable,
+            "outcome": came_to if status == "complete" else None,
             "finish_reason": answer.completed.finish_reason if answer.completed else None,
             "curated": answer.curated
             and {
@@ -353,6 +361,7 @@ class _Store:
                 "question": answer.curated.question,
                 "match": answer.curated.match,
             },
+            "searched": answer.searched or None,
             "reason": reason,
             "request_id": str(answer.request_id),
         }
@@ -368,6 +377,10 @@ class _Store:
                 citations=[asdict(citation) for citation in cited],
                 details=details,
             )
+            if status == "complete":
+                asked = answer.searched or answer.question
+                about = {"message_id": message.id, "question": asked, "outcome": came_to}
+                await note_answer(session, self.scope, **about)
         return message
 
     def _by_whom(self, answer: _Answer) -> dict[str, Any]:
@@ -426,7 +439,7 @@ def shown_to(asker: Asker, message: Message) -> Message:
         return message
     reason = message.metadata.get("reason")
     hidden = {"instead_of": None, "reason": reason if reason in {None, STOPPED} else VISITORS_REASON}
-    return replace(message, metadata=message.metadata | hidden)
+    return replace(message, metadata=message.metadata | hidden, faq_entry_id=None)
 
 
 def prior_turns(messages: Sequence[Message]) -> list[PriorTurn]:

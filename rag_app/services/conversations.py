@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rag_app.crypto import hash_token
 from rag_app.db.engine import Sessions
-from rag_app.db.queries import access, conversations
+from rag_app.db.queries import access, conversations, unanswered
 from rag_app.domain.conversations import Conversation, Message, Visitor
 from rag_app.errors import InvalidInput
 from rag_app.services.accounts import normal_email
@@ -182,6 +182,7 @@ class ConversationService:
                 feedback=feedback,
                 reason=cleaned if feedback is not None else None,
             )
+            await unanswered.note_thumb(session, scope, message_id=message_id)
             return await conversations.message(
                 session, scope, conversation_id=conversation_id, message_id=message_id
             )

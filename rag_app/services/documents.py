@@ -12,12 +12,23 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions
-from rag_app.db.queries import access, accounts, documents, facets, jobs, knowledge_bases, word_index
+from rag_app.db.queries import (
+    access,
+    accounts,
+    document_versions,
+    documents,
+    facets,
+    jobs,
+    knowledge_bases,
+    word_index,
+)
+from rag_app.domain.chunk_sizes import ChunkSize
 from rag_app.domain.knowledge_bases import (
     BatchProgress,
     Document,
     Facets,
     Job,
+    JobEvent,
     KbScope,
     PagePart,
     StoredChunk,
@@ -30,11 +41,12 @@ from rag_app.services.embedders import Embedders, embed
 from rag_app.services.limits import LimitService
 from rag_app.services.tags import clean_tags
 from rag_app.services.text import clean_file_name, clean_text
-from rag_app.storage import Storage
+from rag_app.storage import HeldFile, Storage
 
 log = structlog.get_logger()
 
 MAX_CHUNK_CHARACTERS = 20_000
+AT_ONCE = 200  # documents queued or tried again in one transaction
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,12 @@ class DocumentService:
         """
         name = clean_file_name(file_name)
         await self.quotas.check_room(DOCUMENTS, STORAGE, CHUNKS, owner_id=owner_id)
-        stored = await self.storage.receive(stream, name=name, max_bytes=self.max_bytes)
+        async with self.storage.hold(stream, name=name, max_bytes=self.max_bytes) as held:
+            return await self.add_held(held, name=name, kb_id=kb_id, owner_id=owner_id)
+
+    async def add_held(self, held: HeldFile, *, name: str, kb_id: int, owner_id: int) -> Added:
+        """Keep a file that has come, under a clean name, and queue its ingestion. Raises as `add`."""
+        stored = await self.storage.keep(held)
         async with self.sessions.begin() as session:  # document and job, or neither
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
             document_id, is_new = await documents.insert(
@@ -209,14 +226,16 @@ class DocumentService:
             return await documents.chunk(session, scope, chunk_id=chunk_id)
 
     async def delete(self, kb_id: int, document_id: int, *, owner_id: int) -> None:
-        """Delete a document, its chunks and its file; an ingestion under way finds it gone and stops."""
+        """Delete a document, its chunks and its files; an ingestion under way finds it gone and stops."""
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
-            sha256 = await documents.delete(session, scope, document_id=document_id)
+            hashes = await document_versions.hashes(session, scope, document_id=document_id)
+            await documents.delete(session, scope, document_id=document_id)
+            unneeded = await document_versions.unneeded(session, hashes)
             await accounts.write_audit(
                 session, user_id=owner_id, kb_id=kb_id, action="document_deleted", document_id=document_id
             )
-        if sha256 is not None:
+        for sha256 in unneeded:
             self.storage.remove_if_old(sha256)
         log.info("document_deleted", document_id=document_id, kb_id=kb_id)
 
@@ -239,7 +258,36 @@ class DocumentService:
             assert job is not None
             return job
 
+    async def reingest_all(self, kb_id: int, *, owner_id: int, only_cut_otherwise: bool = True) -> int:
+        """Read documents again whose chunks have another size than is set, or all; returns how many.
+
+        Old chunks serve until the new ones are ready. Text that is embedded already is not paid for again.
+        Raises NotFound.
+        """
+        n_queued, after = 0, 0
+        while True:  # some at a time, so that nobody else waits for long
+            async with self.sessions.begin() as session:
+                scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
+                kb = await knowledge_bases.get(session, scope, counted=False)
+                size = ChunkSize.of(kb.rag_config) if only_cut_otherwise else None
+                found = await documents.to_read_again(session, scope, size=size, after=after, limit=AT_ONCE)
+                for document in found:
+                    await self._add_job(session, scope, document.id, document.name, document.size_bytes)
+            n_queued += len(found)
+            if len(found) < AT_ONCE:
+                break
+            after = found[-1].id
+        log.info("documents_read_again", kb_id=kb_id, n_documents=n_queued)
+        return n_queued
+
     # Jobs
+
+    async def attempts(self, kb_id: int, document_id: int, *, owner_id: int) -> list[JobEvent]:
+        """What was tried with a document and what came of it, newest first. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            await documents.get(session, scope, document_id=document_id)
+            return await jobs.events(session, scope, document_id=document_id)
 
     async def list_jobs(
         self,
@@ -277,21 +325,24 @@ class DocumentService:
             return await jobs.get(session, scope, job_id=job_id)
 
     async def retry_all_failed(self, kb_id: int, *, owner_id: int) -> int:
-        """Try every failed file again; returns how many."""
-        n_retried = 0
-        async with self.sessions.begin() as session:
-            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
-            failed = await documents.page_of(
-                session, scope, before=None, limit=1000, status="failed", source=None
-            )
-            for document in failed:
-                if document.job is None:
-                    continue
-                job = await self._lock_job(session, scope, document.job.id)
-                if job.status == "failed":
-                    await self._reopen(session, scope, job)
-                    n_retried += 1
-        return n_retried
+        """Try every failed file again, some in each transaction; returns how many."""
+        n_retried, before = 0, None
+        while True:
+            async with self.sessions.begin() as session:
+                scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
+                failed = await documents.page_of(
+                    session, scope, before=before, limit=AT_ONCE, status="failed", source=None
+                )
+                for document in failed:
+                    if document.job is None:
+                        continue
+                    job = await self._lock_job(session, scope, document.job.id)
+                    if job.status == "failed":
+                        await self._reopen(session, scope, job)
+                        n_retried += 1
+            if len(failed) < AT_ONCE:
+                return n_retried
+            before = failed[-1].id
 
     async def _lock_job(self, session: Any, scope: KbScope, job_id: int) -> Job:
         """A job, held together with its document. Raises NotFound."""

@@ -5,6 +5,7 @@ openai:model     at a provider, with the owner's key: one for each key, every re
 """
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -25,6 +26,8 @@ from rag_app.services.models import ModelCatalogue
 from rag_app.services.provider_keys import ProviderAccess, ProviderKeyService
 from rag_app.services.usage import UsageService
 
+MOST_CLIENTS = 64  # each may hold a few idle connections, and the key it was made with
+
 _Key = tuple[Model, str | None, bytes, bool]
 
 
@@ -35,7 +38,7 @@ def is_hosted(name: str) -> bool:
 
 @dataclass(frozen=True)
 class HostedEmbedders:
-    """Embedders at providers, by model and key."""
+    """Embedders at providers, by model and key; the least recently used go when there are too many."""
 
     modules: Mapping[str, ModuleType]
     keys: ProviderKeyService
@@ -43,7 +46,9 @@ class HostedEmbedders:
     usage: UsageService
     quotas: LimitService
     make: Callable[[ProviderAccess, Model], HostedEmbedder]
-    _made: dict[_Key, HostedEmbedder] = field(default_factory=dict)
+    most: int = MOST_CLIENTS
+    _made: OrderedDict[_Key, HostedEmbedder] = field(default_factory=OrderedDict)
+    _let_go: list[HostedEmbedder] = field(default_factory=list)
 
     async def get(self, name: str, context: CallContext) -> Embedder:
         """The embedder of a name with the key of an owner, for whom its requests are counted.
@@ -67,7 +72,9 @@ class HostedEmbedders:
         async def admit() -> None:
             await self.quotas.check_call(context, provider, access.source)
 
-        return self._client(access, model).counted(report, admit)
+        embedder = self._client(access, model).counted(report, admit)
+        await self._close_unused()
+        return embedder
 
     async def choices(self, owner_id: int) -> list[EmbeddingChoice]:
         """The models of the providers that an owner has a key for."""
@@ -79,11 +86,26 @@ class HostedEmbedders:
                 found += [_choice(model, module.LABEL) for model in models]
         return found
 
+    def max_tokens(self, name: str) -> int | None:
+        """How many tokens a model reads at once; None where nobody knows."""
+        provider, _, model_id = name.partition(":")
+        return self.catalogue.find(provider, model_id).context_tokens
+
     async def close(self) -> None:
         """Give back all connections."""
-        for embedder in self._made.values():
+        for embedder in (*self._made.values(), *self._let_go):
             await embedder.close()
         self._made.clear()
+        self._let_go.clear()
+
+    async def _close_unused(self) -> None:
+        """Let go of the least recently used where there are too many; whoever has one may finish."""
+        while len(self._made) > self.most:
+            self._let_go.append(self._made.popitem(last=False)[1])
+        unused = [embedder for embedder in self._let_go if not embedder.is_in_use]
+        self._let_go[:] = [embedder for embedder in self._let_go if embedder.is_in_use]
+        for embedder in unused:
+            await embedder.close()
 
     async def _has_key(self, provider: str, owner_id: int) -> bool:
         try:
@@ -98,6 +120,7 @@ class HostedEmbedders:
         wanted = (model, access.base_url, digest, access.is_guarded)
         if wanted not in self._made:
             self._made[wanted] = self.make(access, model)
+        self._made.move_to_end(wanted)
         return self._made[wanted]
 
 
@@ -126,6 +149,15 @@ class Embedders:
             return self.get(name)
         context = CallContext(kb.owner_id, "embedding", kb.id, kb.name, **answer_ids())
         return await self.hosted.get(name, context)
+
+    def max_tokens(self, name: str) -> int | None:
+        """How many tokens a model reads at once; None where nobody knows."""
+        if self.hosted is not None and is_hosted(name):
+            return self.hosted.max_tokens(name)
+        try:
+            return self.get(name).max_tokens
+        except PermanentError:  # of the model hub, and not set up any more
+            return None
 
     async def hosted_choices(self, owner_id: int) -> list[EmbeddingChoice]:
         """The models of providers that an owner may choose."""

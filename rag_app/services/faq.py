@@ -19,13 +19,14 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions
-from rag_app.db.queries import access, accounts, documents, faq, jobs, knowledge_bases
-from rag_app.domain.faq import SOURCE, FaqEntry, FaqImport, FaqPair, FaqRow, Origin
+from rag_app.db.queries import access, accounts, conversations, documents, faq, jobs, knowledge_bases
+from rag_app.domain.faq import SOURCE, FaqDraft, FaqEntry, FaqImport, FaqPair, FaqRow, Origin
 from rag_app.domain.knowledge_bases import KbScope
 from rag_app.domain.limits import CHUNKS, STORAGE
 from rag_app.errors import Conflict, InvalidInput, NotFound, PermanentError
 from rag_app.rag import faq as rag_faq
 from rag_app.rag import faq_table
+from rag_app.rag.citations import without_markers
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import parse_file
 from rag_app.services.limits import LimitService
@@ -63,12 +64,15 @@ class FaqService:
         question: str,
         answer: str,
         tags: Iterable[str] = (),
-        origin: Origin = "typed",
+        message_ids: Sequence[int] = (),
     ) -> FaqEntry:
         """Add an entry; it is found a moment later.
 
+        Args:
+            message_ids: the answers of conversations it is made from.
+
         Raises:
-            NotFound: the knowledge base is not this owner's.
+            NotFound: the knowledge base is not this owner's, or has no such answers.
             InvalidInput: question or answer is missing or too long.
             Conflict: the question is there already.
             PlanFull: the owner's plan allows no more.
@@ -76,6 +80,7 @@ class FaqService:
         pair, cleaned = check_pair(question, answer), clean_tags(tags)
         await self.quotas.check_room(STORAGE, CHUNKS, owner_id=owner_id)
         stored = await self._keep(pair)
+        origin: Origin = "conversation" if message_ids else "typed"
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
             entry_id = await self._insert(session, scope, pair, stored, origin)
@@ -83,6 +88,7 @@ class FaqService:
             if cleaned:
                 await documents.set_tags(session, scope, document_id=entry.document_id, tags=cleaned)
                 entry = await faq.get(session, scope, entry_id=entry_id)
+            await self._mark(session, scope, entry_id, message_ids)
             await self._note(session, owner_id, kb_id, "faq_added", entry_id=entry_id)
             await self.quotas.keep_within(session, STORAGE, owner_id=owner_id)
         return entry
@@ -92,6 +98,34 @@ class FaqService:
         async with self.sessions() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             return await faq.get(session, scope, entry_id=entry_id)
+
+    async def of_question(self, kb_id: int, question: str, *, owner_id: int) -> FaqEntry | None:
+        """The entry that has a question, whatever its case and punctuation. Raises NotFound."""
+        key = question_key(question)
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            return (await faq.by_question(session, scope, question_keys=[key])).get(key)
+
+    async def draft(self, conversation_id: int, message_id: int, *, owner_id: int) -> FaqDraft:
+        """What an entry made from an answer begins with: a follow-up has its subject, the answer no markers.
+
+        Raises:
+            NotFound: there is no such answer in a conversation with this owner's knowledge bases.
+        """
+        async with self.sessions() as session:
+            scope = await conversations.scope_for_owner(
+                session, conversation_id=conversation_id, owner_id=owner_id
+            )
+            where = {"conversation_id": conversation_id}
+            answer = await conversations.message(session, scope, message_id=message_id, **where)
+            earlier = await conversations.messages(session, scope, before=message_id, limit=1, **where)
+        if answer.sender != "assistant" or not earlier or earlier[-1].sender != "user":
+            raise NotFound("answer")
+        question = str(answer.metadata.get("searched") or earlier[-1].content)
+        text = without_markers(answer.content).strip()
+        return FaqDraft(
+            scope.kb_id, clean_line(question, max_characters=MAX_QUESTION), text, answer.faq_entry_id
+        )
 
     async def list_of(
         self,
@@ -123,11 +157,15 @@ class FaqService:
         question: str | None = None,
         answer: str | None = None,
         tags: Iterable[str] | None = None,
+        message_ids: Sequence[int] = (),
     ) -> FaqEntry:
         """Change an entry; until its new words are indexed it is found by the old ones.
 
+        Args:
+            message_ids: the answers of conversations that brought the change.
+
         Raises:
-            NotFound: it is not in this owner's knowledge base.
+            NotFound: it is not in this owner's knowledge base, or that has no such answers.
             InvalidInput: question or answer is missing or too long.
             Conflict: another entry has the question.
         """
@@ -144,6 +182,7 @@ class FaqService:
                 await self._change(session, scope, now, pair, stored)
             if cleaned is not None:
                 await documents.set_tags(session, scope, document_id=now.document_id, tags=cleaned)
+            await self._mark(session, scope, entry_id, message_ids)
             await self._note(session, owner_id, kb_id, "faq_changed", entry_id=entry_id)
             return await faq.get(session, scope, entry_id=entry_id)
 
@@ -265,13 +304,24 @@ class FaqService:
             )
         return table
 
-    async def export(self, kb_id: int, *, owner_id: int) -> AsyncIterator[str]:
-        """All entries as CSV, oldest last, piece by piece. Raises NotFound."""
+    async def check(self, kb_id: int, entry_ids: Sequence[int], *, owner_id: int) -> None:
+        """Make sure that entries are there. Raises NotFound."""
+        async with self.sessions() as session:
+            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
+            for entry_id in entry_ids:
+                await faq.get(session, scope, entry_id=entry_id)
+
+    async def export(
+        self, kb_id: int, *, owner_id: int, only: Sequence[int] | None = None
+    ) -> AsyncIterator[str]:
+        """All entries as CSV, oldest last, or only some, piece by piece. Raises NotFound."""
         yield "\ufeff" + _csv_line("question", "answer", "tags", "updated")
         before: int | None = None
         while True:
             page = await self.list_of(kb_id, owner_id=owner_id, before=before, limit=EXPORTED_AT_ONCE)
             for entry in page:
+                if only and entry.id not in only:
+                    continue
                 yield _csv_line(
                     entry.question, entry.answer, ", ".join(entry.tags), entry.updated_at.isoformat()
                 )
@@ -358,6 +408,10 @@ class FaqService:
             file_type=SOURCE,
         )
         await queue.add_ingestion(self.jobs_queue, session, scope, job_id=job_id, document_id=document_id)
+
+    async def _mark(self, session: Any, scope: KbScope, entry_id: int, message_ids: Sequence[int]) -> None:
+        if message_ids:
+            await faq.mark_answers(session, scope, entry_id=entry_id, message_ids=message_ids)
 
     async def _note(self, session: Any, owner_id: int, kb_id: int, action: str, **about: int) -> None:
         await accounts.write_audit(session, user_id=owner_id, kb_id=kb_id, action=action, **about)

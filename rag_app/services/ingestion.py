@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,11 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions, outage
-from rag_app.db.queries import access, documents, jobs, knowledge_bases, word_index
+from rag_app.db.queries import access, document_versions, documents, jobs, knowledge_bases, word_index
 from rag_app.db.queries.documents import KnownVector, NewChunk
 from rag_app.db.queries.search import vector_literal
 from rag_app.db.statements import take_time
+from rag_app.domain.chunk_sizes import ChunkSize
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
 from rag_app.domain.faq import SOURCE as FAQ
 from rag_app.domain.knowledge_bases import Document, Job, KbScope, KnowledgeBase
@@ -37,13 +38,12 @@ from rag_app.rag.parsers.sandbox import parse_file
 from rag_app.rag.words import words_of_chunk
 from rag_app.services.embedders import Embedders, embed
 from rag_app.services.limits import LimitService
+from rag_app.services.rag_configs import RECOMMENDED
+from rag_app.services.unanswered import UnansweredService
 from rag_app.storage import Storage
 
 log = structlog.get_logger()
 
-# A paragraph or two. Measured on XQuAD and SQuAD: 256 cuts through more of what belongs together.
-CHUNK_TOKENS = 384
-RESERVED_TOKENS = 8  # the model's own prefix and marks
 BATCH = 32  # chunks embedded between two reports of progress; also what a crash can cost at most
 PARSED_PERCENT = 30
 MAX_CRASHES = 5  # of workers while they read one file, so that it cannot kill them for ever
@@ -66,18 +66,22 @@ class IngestionService:
     limits: ParseLimits
     find_tessdata: Callable[[], Path | None]
     quotas: LimitService
+    unanswered: UnansweredService
 
-    async def ingest(self, job_id: int, *, n_crashes: int, is_last_try: bool) -> None:
+    async def ingest(
+        self, job_id: int, *, n_crashes: int, is_last_try: bool, retry_in_s: int | None = None
+    ) -> None:
         """Do one attempt at a job; a job that is done, cancelled or deleted is no work.
 
         Args:
             n_crashes: workers that died in the middle of this job.
             is_last_try: whether a transient error is final.
+            retry_in_s: when it is tried again else; said to its owner.
 
         Raises:
             TransientError: trying again may help; the job waits for that.
         """
-        claimed = await self._claim(job_id)
+        claimed = await self._claim(job_id, was_left=n_crashes > 0)
         if claimed is None:
             return
         job, scope, document, kb = claimed
@@ -89,6 +93,8 @@ class IngestionService:
         try:
             await self._ingest(job, scope, document, kb)
             logger.info("document_ready")
+            if document.source == FAQ:
+                await self.unanswered.entry_is_ready(scope, document.id)
         except LostTurn:
             logger.info("job_lost_its_turn")
         except (PermanentError, PlanFull, LimitReached) as error:  # may be tried again with a larger plan
@@ -105,10 +111,12 @@ class IngestionService:
             if is_last_try:
                 await self._fail(job, scope, document, str(transient))
                 return
-            await self._wait_for_retry(job, scope)
+            await self._wait_for_retry(job, scope, str(transient), retry_in_s)
             raise transient from error
 
-    async def _claim(self, job_id: int) -> tuple[Job, KbScope, Document, KnowledgeBase] | None:
+    async def _claim(
+        self, job_id: int, *, was_left: bool
+    ) -> tuple[Job, KbScope, Document, KnowledgeBase] | None:
         async with self.sessions.begin() as session:
             about = await jobs.about(session, job_id=job_id)
             scope = await access.for_job(session, kb_id=about.kb_id) if about else None
@@ -116,22 +124,38 @@ class IngestionService:
                 return None
             if not await documents.lock(session, scope, document_id=about.document_id):
                 return None
-            job = await jobs.claim(session, job_id=job_id)
+            job = await jobs.claim(session, job_id=job_id, was_left=was_left)
             if job is None:
                 return None
             await documents.set_status(session, scope, document_id=about.document_id, status="parsing")
             document = await documents.get(session, scope, document_id=about.document_id)
+            if job.version is not None:
+                document = await self._with_file_of(session, scope, document, job.version)
             kb = await knowledge_bases.get(session, scope, counted=False)
             return job, scope, document, kb
+
+    async def _with_file_of(self, session: Any, scope: KbScope, document: Document, number: int) -> Document:
+        """A document as it will be with another version's file, which is only read so far."""
+        version = await document_versions.get(session, scope, document_id=document.id, number=number)
+        return replace(
+            document,
+            version=number,
+            name=version.name,
+            size_bytes=version.size_bytes,
+            sha256=version.sha256,
+        )
 
     async def _ingest(self, job: Job, scope: KbScope, document: Document, kb: KnowledgeBase) -> None:
         parsed = await self._parse(job, scope, document)
         embedder = await self.embedders.of(kb)
+        size = ChunkSize.of(kb.rag_config if document.source != FAQ else RECOMMENDED)
+        fitting = size.within(embedder.max_tokens)
         drafts = await asyncio.to_thread(
             cut,
             parsed,
             token_offsets=embedder.token_offsets,
-            max_tokens=min(CHUNK_TOKENS, embedder.max_tokens - RESERVED_TOKENS),
+            max_tokens=fitting.tokens,
+            overlap_tokens=fitting.overlap_tokens,
         )
         if not drafts:
             raise PermanentError("This file contains no text.")
@@ -152,6 +176,8 @@ class IngestionService:
                 )
             if not await jobs.end(session, scope, job=job, status="completed"):
                 raise LostTurn
+            if job.version is not None:
+                await self._make_current(session, scope, document)
             await documents.swap_contents(
                 session,
                 scope,
@@ -160,7 +186,16 @@ class IngestionService:
                 language=language,
                 model_id=kb.embedding_model_id,
                 new_chunks=new_chunks,
+                size=size,
             )
+
+    async def _make_current(self, session: Any, scope: KbScope, document: Document) -> None:
+        """Let the version that was read be the document's. Raises PermanentError."""
+        version = await document_versions.get(
+            session, scope, document_id=document.id, number=document.version
+        )
+        if not await document_versions.make_current(session, scope, version=version):
+            raise PermanentError("This very file was added as a document of its own meanwhile.")
 
     async def _take_room(self, job: Job, scope: KbScope, document: Document, n_chunks: int) -> None:
         """Count the chunks that will be there, before they cost anything; what only replaces always may.
@@ -280,9 +315,11 @@ class IngestionService:
                     session, scope, document_id=document.id, status="failed", error_message=reason
                 )
 
-    async def _wait_for_retry(self, job: Job, scope: KbScope) -> None:
+    async def _wait_for_retry(
+        self, job: Job, scope: KbScope, reason: str = "", retry_in_s: int | None = None
+    ) -> None:
         async with self.sessions.begin() as session:
-            await jobs.end(session, scope, job=job, status="pending")
+            await jobs.end(session, scope, job=job, status="pending", waits_for=reason, retry_in_s=retry_in_s)
 
     async def sweep(self, *, stalled_after_s: float) -> None:
         """Give jobs of dead workers to living ones, and queue open jobs the queue knows nothing of.

@@ -10,12 +10,14 @@ import structlog
 
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, accounts, knowledge_bases
+from rag_app.domain.chunk_sizes import most_tokens
 from rag_app.domain.knowledge_bases import KnowledgeBase
 from rag_app.domain.languages import ANSWER_LANGUAGES
 from rag_app.domain.limits import KNOWLEDGE_BASES
 from rag_app.domain.models import Model, ModelChoice
-from rag_app.domain.rag_config import RagConfig
+from rag_app.domain.rag_config import RagConfig, searched_like
 from rag_app.errors import InvalidInput
+from rag_app.services.embedders import Embedders
 from rag_app.services.limits import LimitService
 from rag_app.services.models import ModelCatalogue
 from rag_app.services.provider_keys import ProviderKeyService
@@ -54,6 +56,7 @@ class KnowledgeBaseService:
     llm_modules: Mapping[str, ModuleType]
     keys: ProviderKeyService
     embedding_model: str
+    embedders: Embedders
     rerankers: Rerankers
     catalogue: ModelCatalogue
     quotas: LimitService
@@ -160,18 +163,20 @@ class KnowledgeBaseService:
         return await self._keep_rag_config(kb_id, owner_id, lambda kb: self._changed_config(kb, changes))
 
     async def use_preset(self, kb_id: int, name: str, *, owner_id: int) -> RagConfig:
-        """Set every knob as a preset has it.
+        """Set every knob of searching as a preset has it; how documents are cut stays.
 
         Raises:
             NotFound: it is not this owner's.
             InvalidInput: there is no such preset.
         """
         chosen = preset(name)
-        return await self._keep_rag_config(kb_id, owner_id, lambda _: chosen)
+        return await self._keep_rag_config(kb_id, owner_id, lambda kb: searched_like(kb.rag_config, chosen))
 
     async def reset_rag_config(self, kb_id: int, *, owner_id: int) -> RagConfig:
-        """Set every knob as recommended. Raises NotFound."""
-        return await self._keep_rag_config(kb_id, owner_id, lambda _: RECOMMENDED)
+        """Set every knob of searching as recommended; how documents are cut stays. Raises NotFound."""
+        return await self._keep_rag_config(
+            kb_id, owner_id, lambda kb: searched_like(kb.rag_config, RECOMMENDED)
+        )
 
     async def _keep_rag_config(
         self, kb_id: int, owner_id: int, change: Callable[[KnowledgeBase], RagConfig]
@@ -207,6 +212,10 @@ class KnowledgeBaseService:
             self.storage.remove_if_old(sha256)
         log.info("kb_deleted", kb_id=kb_id, owner_id=owner_id, n_files=len(hashes))
 
+    def with_rag_config(self, kb: KnowledgeBase, changes: Mapping[str, Any]) -> RagConfig:
+        """How a knowledge base would be searched with changes that are not saved. Raises InvalidInput."""
+        return self._changed_config(kb, changes)
+
     def _changed_config(self, kb: KnowledgeBase, changes: Mapping[str, Any]) -> RagConfig:
         config = changed_config(kb.rag_config, changes)
         # What is stored may stay, so that the other knobs can be turned; and there is always a way back.
@@ -214,7 +223,18 @@ class KnowledgeBaseService:
             problem = self.rerankers.problems(kb).get(config.reranker)
             if problem:
                 raise InvalidInput(problem, field="reranker", problems={"reranker": problem})
+        if config.chunk_tokens not in {kb.rag_config.chunk_tokens, RECOMMENDED.chunk_tokens}:
+            self._check_chunk_tokens(kb, config.chunk_tokens)
         return config
+
+    def _check_chunk_tokens(self, kb: KnowledgeBase, tokens: int) -> None:
+        model_tokens = self.embedders.max_tokens(kb.embedding_model)
+        if model_tokens is not None and tokens > most_tokens(model_tokens):
+            problem = (
+                "The embedding model of this knowledge base reads at most "
+                f"{most_tokens(model_tokens):,} tokens at once. Choose less, or another model first."
+            )
+            raise InvalidInput(problem, field="chunk_tokens", problems={"chunk_tokens": problem})
 
     def with_changes(self, kb: KnowledgeBase, changes: Mapping[str, Any]) -> KnowledgeBase:
         """A knowledge base as it would be with changes that are not saved. Raises InvalidInput."""

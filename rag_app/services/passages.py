@@ -41,6 +41,7 @@ def passage_of(candidate: Candidate, explained: "Explained") -> Passage:
         chunk_id=chunk.chunk_id,
         document_id=chunk.document_id,
         document_name=chunk.document_name,
+        document_version=chunk.document_version,
         source=chunk.source,
         page=chunk.page,
         page_last=chunk.page_last,

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from rag_app.domain.chunk_sizes import most_overlap
 from rag_app.domain.knobs import KNOBS
 from rag_app.domain.rag_config import PRESETS, RagConfig
 from rag_app.errors import InvalidInput
@@ -27,6 +28,11 @@ def changed_config(config: RagConfig, changes: Mapping[str, Any]) -> RagConfig:
         changed = RagConfig.model_validate(config.model_dump() | known, strict=True)
     except ValidationError as error:
         problems |= {name: KNOBS[name].what_fits for name in _at_fault(error)}
+    else:
+        most = most_overlap(changed.chunk_tokens)
+        # Where only the size was made smaller, less is repeated than is set: `ChunkSize.within`.
+        if "overlap_tokens" in changes and changed.overlap_tokens > most:
+            problems["overlap_tokens"] = f"Please choose at most {most:,}: less than half of a chunk."
     if problems:
         field, message = next(iter(problems.items()))
         raise InvalidInput(message, field=field, problems=problems)

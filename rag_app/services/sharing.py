@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import segno
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from rag_app.db.engine import Sessions
 from rag_app.db.queries import access, accounts, conversations, documents, knowledge_bases
 from rag_app.domain.conversations import Citation
-from rag_app.domain.knowledge_bases import ShareLink, StoredChunk
+from rag_app.domain.knowledge_bases import Document, KbScope, ShareLink, StoredChunk
 from rag_app.errors import InvalidInput, NotFound
 from rag_app.services.askers import Asker, admit
 
@@ -26,7 +27,11 @@ class SharedKnowledgeBase:
 
 @dataclass(frozen=True)
 class CitedPassage:
-    """A passage that an answer cites, with the chunks around it in its document."""
+    """A passage that an answer cites, with the chunks around it in its document.
+
+    Where the document was read again since, only what was quoted is shown: `is_outdated`. Its file may have
+    become another one, too: then `version` is not that of the citation.
+    """
 
     citation: Citation
     before: str
@@ -34,6 +39,9 @@ class CitedPassage:
     after: str
     heading: str
     page_last: int | None
+    version: int = 1
+    is_outdated: bool = False
+    chunk_id: int = 0  # where it stands now; 0 for nowhere
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ class SharingService:
         """The passage behind a citation of an answer the asker may read, and what stands around it.
 
         Raises:
-            NotFound: not this asker's answer, no such marker, or the passage is gone.
+            NotFound: not this asker's answer, no such marker, or the document is gone.
         """
         async with self.sessions() as session:
             scope, asker = await admit(session, conversation_id=conversation_id, asker=asker)
@@ -113,7 +121,10 @@ class SharingService:
             citation = next((c for c in message.citations if c.marker == marker), None)
             if citation is None:
                 raise NotFound("citation")
-            chunk = await documents.chunk(session, scope, chunk_id=citation.chunk_id)
+            document = await documents.get(session, scope, document_id=citation.document_id)
+            chunk = await _chunk_of(session, scope, citation, document)
+            if chunk is None:
+                return _quoted_only(citation, document)
             if not asker.is_owner and not chunk.enabled:  # its owner took it out of the chat
                 raise NotFound("passage")
             siblings = await documents.chunks(session, scope, document_id=chunk.document_id)
@@ -124,7 +135,40 @@ class SharingService:
             after=_neighbour(siblings, chunk.position + 1),
             heading=chunk.heading,
             page_last=chunk.page_last,
+            version=document.version,
+            chunk_id=chunk.id,
         )
+
+
+async def _chunk_of(
+    session: Any, scope: KbScope, citation: Citation, document: Document
+) -> StoredChunk | None:
+    """The chunk that was cited or, where its document was read again, the one that has the quote now.
+
+    Never one of another version: what looks alike there may say something else.
+    """
+    try:
+        return await documents.chunk(session, scope, chunk_id=citation.chunk_id)
+    except NotFound:
+        if citation.document_version not in {0, document.version} or not citation.quote.strip():
+            return None
+    return await documents.chunk_with_text(
+        session, scope, document_id=document.id, text=citation.quote.strip()
+    )
+
+
+def _quoted_only(citation: Citation, document: Document) -> CitedPassage:
+    """What an answer quoted, where that stands nowhere any more."""
+    return CitedPassage(
+        citation=citation,
+        before="",
+        content=citation.quote,
+        after="",
+        heading=citation.heading,
+        page_last=citation.page,
+        version=document.version,
+        is_outdated=True,
+    )
 
 
 def _neighbour(siblings: list[StoredChunk], position: int) -> str:

@@ -22,7 +22,7 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions, outage
-from rag_app.db.queries import access, documents, jobs, source_runs, sources
+from rag_app.db.queries import access, document_versions, documents, jobs, source_runs, sources
 from rag_app.db.queries.source_runs import KeptItem
 from rag_app.domain.documents import MARKDOWN
 from rag_app.domain.knowledge_bases import KbScope
@@ -304,7 +304,7 @@ class SourceRunService:
                     size_bytes=stored.size_bytes,
                     sha256=stored.sha256,
                 )
-                turn.replaced.append(document.sha256)
+                turn.replaced += await document_versions.unneeded(session, [document.sha256])
                 await self._read_document(session, turn, found, document.id, name, stored)
                 return document.id
         document_id, is_new = await documents.insert(

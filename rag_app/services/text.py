@@ -10,6 +10,7 @@ _UNSEEN = re.compile(
     r"[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2060-\u2064\u206a-\u206f\u2800"
     r"\u3164\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+MAX_PATH_NAME = 240  # characters; the database takes 255
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
@@ -22,6 +23,15 @@ def clean_text(text: str) -> str:
 def clean_line(text: str, *, max_characters: int) -> str:
     """The same on one line, trimmed and cut."""
     return " ".join(clean_text(text).split())[:max_characters].strip()
+
+
+def clean_path_name(path: str) -> str:
+    """A name to show for a file from a folder: its path in it, without steps that lead anywhere else."""
+    parts = re.split(r"[/\\]", clean_line(_UNSEEN.sub("", path), max_characters=4096))
+    parts = [clean_file_name(part) for part in parts if part.strip(". ") and not part.endswith(":")]
+    while len(parts) > 1 and len("/".join(parts)) > MAX_PATH_NAME:
+        parts = ["…", *parts[2:]] if parts[0] == "…" else ["…", *parts[1:]]
+    return "/".join(parts) or "unnamed"
 
 
 def clean_file_name(name: str) -> str:

@@ -9,6 +9,7 @@ CONVERSATIONS = "/conversations"
 SEARCH = "/search"
 KNOWLEDGE_BASE = "/knowledge"
 FAQ = "/faq"
+UNANSWERED = "/unanswered"
 WEB_SOURCES = "/web-sources"
 DOCUMENT = "/knowledge/document/[doc]"
 USAGE = "/usage"
@@ -24,6 +25,11 @@ AUTH_LOGIN = "/auth/login"
 AUTH_REGISTER = "/auth/register"
 AUTH_LOGOUT = "/auth/logout"
 API_DOCS = "/api/docs"
+
+
+def conversation(conversation_id: int) -> str:
+    """A conversation, to read."""
+    return f"{CONVERSATIONS}/{conversation_id}"
 
 
 def documents_of(kb_id: int, *, status: str = "") -> str:
@@ -61,6 +67,11 @@ def original(document_id: int, *, kb_id: int) -> str:
 def upload(kb_id: int) -> str:
     """Where files are sent to; answered by FastAPI."""
     return f"/api/knowledge-bases/{kb_id}/knowledge/upload"
+
+
+def faq_entry(entry_id: int, *, kb_id: int) -> str:
+    """The FAQ, opened at one entry."""
+    return f"{FAQ}?kb={kb_id}&entry={entry_id}"
 
 
 def faq_import(kb_id: int) -> str:

@@ -21,7 +21,12 @@ class Retries(BaseRetryStrategy):
         """When to try again; None for never."""
         if isinstance(exception, asyncio.CancelledError):
             return RetryDecision(retry_in={"seconds": 0})
-        return RetryDecision(retry_in={"seconds": min(3 ** (job.attempts + 1), MAX_WAIT_S)})
+        return RetryDecision(retry_in={"seconds": pause_s(job)})
+
+
+def pause_s(job: Job) -> int:
+    """How long a job waits after an attempt that failed."""
+    return min(3 ** (job.attempts + 1), MAX_WAIT_S)
 
 
 def register(app: procrastinate.App, services: Services) -> None:
@@ -30,13 +35,16 @@ def register(app: procrastinate.App, services: Services) -> None:
     @app.task(name=INGEST, pass_context=True, retry=Retries())
     async def ingest_document(context: JobContext, job_id: int, n_crashes: int = 0) -> None:
         is_last_try = context.job.attempts >= MAX_TRIES
-        await services.ingestion.ingest(job_id, n_crashes=n_crashes, is_last_try=is_last_try)
+        await services.ingestion.ingest(
+            job_id, n_crashes=n_crashes, is_last_try=is_last_try, retry_in_s=pause_s(context.job)
+        )
 
     @app.periodic(cron="* * * * *")
     @app.task(name="tend_indexes", queueing_lock="tend_indexes", lock="tend_indexes", priority=AHEAD)
     async def tend_indexes(timestamp: int) -> None:
         await services.indexes.tend()
         await services.embedding_switches.resume()
+        await services.unanswered.tend()
 
     @app.task(name=SWITCH_EMBEDDINGS, retry=Retries())
     async def switch_embeddings(kb_id: int) -> None:

@@ -21,7 +21,8 @@ SOURCES = sorted((ROOT / "rag_app").rglob("*.py"))
 TENANT_TABLES = re.compile(
     r"\b(knowledge_bases|knowledge_base|documents|document_pages|chunks|chunk_postings|conversations|messages|"
     r"end_users|share_links|document_processing_jobs|pending_embeddings|provider_keys|kb_word_stats|"
-    r"document_word_stats|llm_usage|sources|source_runs|source_items|source_events)\b"
+    r"document_word_stats|llm_usage|sources|source_runs|source_items|source_events|unanswered_questions|"
+    r"job_events)\b"
 )
 
 # Queries that reach over tenants on purpose, each with who asks.
@@ -45,7 +46,9 @@ ACROSS_TENANTS = {
     "system.is_file_needed": "the clean-up asks whether anybody has these bytes",
     "system.forget_old": "the clean-up removes what has served its time",
     "system.live_workers": "counts processes",
+    "unanswered.waiting": "the worker looks for questions to embed",
     "usage.insert": "counts a call for the owner it was made for",
+    "document_versions.unneeded": "asks which files nobody has any more, before they are deleted",
     "embedding_switch.under_way": "the worker looks for switches to go on with",
     "vector_index.large_kbs": "the worker looks for knowledge bases to index",
     "word_index.stale": "the worker looks for words to index anew",

@@ -50,11 +50,13 @@ class Estate:
     visit_question_id: int
     visit_message_id: int
     visitor_token: str
+    refused_id: int  # an answer that says no
     provider: str  # the one that A has a key for
     owner_id: int
     web_source_id: int
     web_run_id: int
     tier: str = "free"
+    number: int = 1  # of the document's only version
 
 
 class ObedientLLM:
@@ -101,6 +103,9 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
         link = (await owner.http.post(f"{base}/share-links")).json()
         conversation_id = await owner.converse(kb["id"])
         answer = await owner.ask(conversation_id, QUESTION)
+        llm.answers = f"The passages do not say anything about this {SECRET}."
+        refused = await owner.ask(await owner.converse(kb["id"]), f"What does a {SECRET} cost?")
+        llm.answers = None
         visit = (await client.post("/api/chat/conversations", json={"share_slug": link["slug"]})).json()
         client.cookies.clear()
         visitor = {"X-Visitor-Token": visit["visitor_token"]}
@@ -137,6 +142,7 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             visit_question_id=visited.json()["messages"][0]["id"],
             visit_message_id=said.json()["id"],
             visitor_token=visit["visitor_token"],
+            refused_id=refused["id"],
             provider="openai",
             owner_id=owner.user["id"],
             web_source_id=website["id"],

@@ -14,6 +14,7 @@ from rag_app.ui.dashboard.admin_models.view import ModelForm
 from rag_app.ui.dashboard.document.view import Head
 from rag_app.ui.dashboard.faq.view import EntryForm
 from rag_app.ui.dashboard.knowledge_base.view import Summary
+from rag_app.ui.dashboard.settings.chunks_view import Reading
 from rag_app.ui.dashboard.settings.embedding_view import ModelView, SwitchView
 from rag_app.ui.dashboard.settings.providers_view import provider_cards
 from rag_app.ui.dashboard.sources.view import EventRow, ItemRow, RunRow
@@ -88,7 +89,7 @@ def answers(a: Estate, *args: Any, **more: Any) -> Call:
 
 def reading(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the reader of conversations, made to remember one of A's."""
-    remembered = {"conversation_id": a.visit_id, "_kb_id": a.kb_id}
+    remembered = {"conversation_id": a.visit_id, "kb_id": a.kb_id}
     return call(*args, url=f"/conversations/{a.visit_id}", vars=remembered, **more)
 
 
@@ -98,10 +99,28 @@ def documents(a: Estate, *args: Any, **more: Any) -> Call:
     return call(*args, url=f"/knowledge?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
 
 
+def documents_selected(a: Estate, *args: Any) -> Call:
+    """A call from the selection of documents, made to remember A's."""
+    remembered = {"selected": [a.document_id], "_names": {a.document_id: SECRET}}
+    return call(*args, url=f"/knowledge?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id)
+
+
 def faq(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the FAQ, made to remember A's."""
     remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
     return call(*args, url=f"/faq?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def unanswered(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the unanswered questions, made to remember A's."""
+    remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
+    return call(*args, url=f"/unanswered?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def making(a: Estate, *args: Any) -> Call:
+    """A call from the window that makes an answer an entry, made to remember A's answer and entry."""
+    remembered = {"is_open": True, "_kb_id": a.kb_id, "_message_ids": [a.message_id]}
+    return call(*args, vars={**remembered, "existing_id": a.entry_id})
 
 
 def websites(a: Estate, *args: Any, **more: Any) -> Call:
@@ -151,6 +170,18 @@ def embedding(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from the card of the embedding model, made to remember A's knowledge base."""
     models = [ModelView("local_minilm", "Light English", "", is_used=False, is_next=False)]
     remembered = {"kb_id": a.kb_id, "models": models, **more.pop("vars", {})}
+    return call(*args, url=f"/settings?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def cutting(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the card of the chunks, made to remember A's knowledge base and document."""
+    remembered = {
+        "kb_id": a.kb_id,
+        "document_id": str(a.document_id),
+        "documents": [(str(a.document_id), "Mine")],
+        "draft": {"chunk_tokens": "100", "overlap_tokens": "9"},
+        **more.pop("vars", {}),
+    }
     return call(*args, url=f"/settings?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
 
 
@@ -204,9 +235,27 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "FaqState.open_import": faq,
     "FaqState.close_import": faq,
     "FaqState.imported": lambda a: faq(a, "1 new entry"),
+    "MakeFaqState.begin": lambda a: making(a, a.conversation_id, a.message_id),
+    "MakeFaqState.close": making,
+    "MakeFaqState.save": lambda a: making(a, {"question": "Mine?", "answer": "Mine"}),
+    "UnansweredState.load": lambda a: call(url=f"/unanswered?kb={a.kb_id}", kb_id=a.kb_id),
+    "UnansweredState.refresh": unanswered,
+    "UnansweredState.show_dismissed": lambda a: unanswered(a, True),
+    "UnansweredState.answer": lambda a: unanswered(a, a.refused_id),
+    "UnansweredState.dismiss": lambda a: unanswered(a, a.refused_id),
+    "UnansweredState.bring_back": lambda a: unanswered(a, a.refused_id, vars={"dismissed": True}),
+    "UnansweredState.undo": lambda a: unanswered(a, vars={"_message_ids": [a.refused_id]}),
     "FaqState.ask_to_delete": lambda a: faq(a, a.entry_id),
     "FaqState.keep": faq,
     "FaqState.delete": lambda a: faq(a, vars={"deleting_id": a.entry_id}),
+    "FaqState.select": lambda a: faq(a, a.entry_id, True),
+    "FaqState.select_page": lambda a: faq(a, True),
+    "FaqState.clear_selection": faq,
+    "FaqState.ask_to_delete_selected": lambda a: faq(a, vars={"selected": [a.entry_id]}),
+    "FaqState.keep_selected": faq,
+    "FaqState.delete_selected": lambda a: faq(
+        a, vars={"selected": [a.entry_id], "is_deleting_selected": True}
+    ),
     "FaqState.watch": faq,
     # its websites
     "WebSourcesState.load": websites,
@@ -312,6 +361,16 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "EmbeddingState.begin": lambda a: embedding(a, vars={"chosen": "local_minilm"}),
     "EmbeddingState.ask_to_stop": embedding,
     "EmbeddingState.stop": embedding,
+    # how it is cut
+    "ChunksState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
+    "ChunksState.change": lambda a: cutting(a, "chunk_tokens", "100"),
+    "ChunksState.choose_document": lambda a: cutting(a, str(a.document_id)),
+    "ChunksState.try_out": cutting,
+    "ChunksState.discard": cutting,
+    "ChunksState.save": lambda a: cutting(a, {"chunk_tokens": "100", "overlap_tokens": "9"}),
+    "ChunksState.ask": cutting,
+    "ChunksState.keep": cutting,
+    "ChunksState.watch": lambda a: cutting(a, vars={"reading": Reading(is_open=True)}),
     # how it answers
     "AnswersState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
     "AnswersState.choose_provider": lambda a: answers(a, "local"),
@@ -384,7 +443,17 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "KnowledgeBaseState.retry": lambda a: documents(a, a.job_id),
     "KnowledgeBaseState.retry_all": documents,
     "KnowledgeBaseState.cancel": lambda a: documents(a, a.job_id),
+    "SelectionState.clear": documents,
+    "SelectionState.select": lambda a: documents_selected(a, a.document_id, True),
+    "SelectionState.select_page": lambda a: documents_selected(a, True),
+    "SelectionState.ask_to_delete": documents_selected,
+    "SelectionState.open_tags": documents_selected,
+    "SelectionState.close": documents_selected,
+    "SelectionState.save_tags": lambda a: documents_selected(a, {"tags": "Mine", "change": "add"}),
+    "SelectionState.read_again": documents_selected,
+    "SelectionState.retry": documents_selected,
     # one document
+    "AttemptsState.load": document,
     "DocumentState.load": document,
     "DocumentState.open_tab": lambda a: document(a, "chunks"),
     "DocumentState.earlier": document,
@@ -396,9 +465,13 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "DocumentState.stop_editing": document,
     "DocumentState.save": lambda a: document(a, {"content": "Mine"}, vars={"editing_id": a.chunk_id}),
     "KnowledgeBaseState.read_again": lambda a: documents(a, a.document_id),
+    "ChunksState.read_again": cutting,
     "KnowledgeBaseState.ask_to_delete": lambda a: documents(a, a.document_id),
     "KnowledgeBaseState.keep": documents,
     "KnowledgeBaseState.delete": lambda a: documents(a, vars={"deleting_id": a.document_id}),
+    "SelectionState.delete": lambda a: call(
+        url=f"/knowledge?kb={a.kb_id}", kb_id=a.kb_id, vars={"selected": [a.entry_document_id]}
+    ),
     # models and prices: of the installation, and for whoever runs it only
     "AdminModelsState.load": lambda a: call(url="/admin/models"),
     "AdminModelsState.add": lambda a: call("openai", "gpt-7", "", url="/admin/models"),

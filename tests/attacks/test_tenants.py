@@ -42,8 +42,30 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "PUT /api/knowledge-bases/{kb_id}": [{"name": "Mine"}, {"is_active": False}, {}],
     "PUT /api/knowledge-bases/{kb_id}/rag-config": [{"rerank": False}, {"preset": "fast"}],
     "PUT /api/knowledge-bases/{kb_id}/documents/{document_id}": [{"tags": ["mine"]}],
-    "POST /api/knowledge-bases/{kb_id}/knowledge": [{"question": "Mine?", "answer": "Mine"}],
-    "PUT /api/knowledge-bases/{kb_id}/knowledge/{entry_id}": [{"answer": "Mine"}, {"tags": ["mine"]}, {}],
+    "POST /api/knowledge-bases/{kb_id}/knowledge/names": [{"names": ["secret.md"]}],
+    "POST /api/knowledge-bases/{kb_id}/chunk-preview": [
+        {"document_id": "{document_id}"},
+        {"document_id": "{document_id}", "chunk_tokens": 100, "overlap_tokens": 10},
+    ],
+    "POST /api/knowledge-bases/{kb_id}/knowledge": [
+        {"question": "Mine?", "answer": "Mine"},
+        {"question": "Ours?", "answer": "Mine", "message_ids": ["{message_id}"]},
+    ],
+    "PUT /api/knowledge-bases/{kb_id}/knowledge/{entry_id}": [
+        {"answer": "Mine"},
+        {"tags": ["mine"]},
+        {"message_ids": ["{message_id}"]},
+        {},
+    ],
+    "POST /api/knowledge-bases/{kb_id}/knowledge/bulk": [{"action": "delete", "ids": ["{entry_id}"]}],
+    "POST /api/knowledge-bases/{kb_id}/documents/bulk": [
+        {"action": "add_tags", "ids": ["{document_id}"], "tags": ["mine"]},
+        {"action": "reingest", "ids": ["{document_id}"]},
+        {"action": "retry", "ids": ["{document_id}"]},
+        {"action": "delete", "ids": ["{document_id}"]},
+    ],
+    "POST /api/knowledge-bases/{kb_id}/unanswered/dismiss": [{"message_ids": ["{refused_id}"]}],
+    "POST /api/knowledge-bases/{kb_id}/unanswered/restore": [{"message_ids": ["{refused_id}"]}],
     "POST /api/knowledge-bases/{kb_id}/share-links": [{"renew": True}, {"renew": False}],
     "PUT /api/knowledge-bases/{kb_id}/embedding-model": [{"model": "local_minilm"}],
     "PUT /api/knowledge-bases/{kb_id}/chunks/{chunk_id}": [{"content": "Mine"}, {"enabled": False}],
@@ -74,6 +96,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     "PUT /api/chat/conversations/{conversation_id}/messages/{message_id}/feedback": [{"feedback": -1}],
 }
 UPLOADS = {
+    "POST /api/knowledge-bases/{kb_id}/documents/{document_id}/versions",
     "POST /api/knowledge-bases/{kb_id}/knowledge/upload",
     "POST /api/knowledge-bases/{kb_id}/knowledge/import",
 }
@@ -143,10 +166,12 @@ def _bodies(method: str, route: Any, ids: dict[str, Any]) -> list[tuple[tuple[st
 
 
 def _filled(body: dict[str, Any], ids: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: ids[value[1:-1]] if isinstance(value, str) and value.startswith("{") else value
-        for name, value in body.items()
-    }
+    def fill(value: Any) -> Any:
+        if isinstance(value, list):
+            return [fill(each) for each in value]
+        return ids[value[1:-1]] if isinstance(value, str) and value.startswith("{") else value
+
+    return {name: fill(value) for name, value in body.items()}
 
 
 def ids_of(estate: Estate) -> dict[str, Any]:
@@ -270,6 +295,8 @@ async def test_owner_of_it_all_is_let_in_by_the_same_requests(estate):
 
     for ask in sorted(asks(ids), key=lambda ask: (ask.method == "DELETE", ask.template.count("/") * -1)):
         if ask.template in {"/api/auth/logout", "/api/auth/password"} or "/retry" in ask.template:
+            continue
+        if "'action': 'delete'" in str(ask):  # what is named is to be there for the others
             continue
         response = await send(estate.owner.http, ask)
         if response.status_code == 404:

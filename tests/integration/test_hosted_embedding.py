@@ -8,9 +8,11 @@ import pytest
 from pydantic import SecretStr
 
 from rag_app import processes
+from rag_app.domain.usage import CallContext
 from rag_app.errors import TransientError
 from rag_app.rag.embedders import _hosted
 from rag_app.services import embedding_switches
+from rag_app.services.provider_keys import ProviderAccess
 from rag_app.settings import Settings
 from tests.fake_llms import EMBEDDING_FORMATS, FakeLLMServer
 from tests.invariants import violations
@@ -232,8 +234,9 @@ async def test_an_import_killed_in_the_middle_pays_no_finished_batch_again(
     await switch(owner, kb, SMALL)
     await run_jobs()
     monkeypatch.setattr(ingestion, "BATCH", 1)
-    monkeypatch.setattr(ingestion, "CHUNK_TOKENS", 40)
-    parts = [f"# Part {n}\n\n" + " ".join(f"word{n}{i}" for i in range(30)) for n in range(4)]
+    smallest = {"chunk_tokens": 64, "overlap_tokens": 0}
+    await owner.http.put(f"/api/knowledge-bases/{kb['id']}/rag-config", json=smallest)
+    parts = [f"# Part {n}\n\n" + " ".join(f"word{n}{i}" for i in range(40)) for n in range(4)]
     text = "\n\n".join([*parts[:2], f"{parts[2]} [[fault:stall times=1]]", parts[3]])
     (job,) = await owner.upload(kb["id"], ("long.md", text.encode()))
     before = embedded(server)
@@ -311,3 +314,28 @@ async def test_nothing_is_asked_beyond_the_budget_and_it_goes_on_when_that_is_li
     failed = (await owner.http.get(f"{address}/jobs/{job['id']}")).json()
     assert (failed["status"], "budget" in failed["error_message"]) == ("failed", True)
     assert len(server.requests) == n_paid
+
+
+async def test_clients_of_many_keys_are_let_go_of_but_never_while_somebody_has_one(services, owner, server):
+    hosted = services.retrieval.embedders.hosted
+    object.__setattr__(hosted, "most", 2)
+    context = CallContext(owner.user["id"], "embedding", None, "")
+    keys = iter(f"sk-{n}" for n in range(9))
+
+    async def access(provider, label, *, owner_id):
+        base_url = server.base_url("openai")
+        return ProviderAccess(provider, SecretStr(next(keys)), base_url, "installation")
+
+    services.provider_keys.__dict__["access"] = access
+    held = await hosted.get(SMALL, context)
+    first = held._hosted
+    for _ in range(4):
+        await hosted.get(SMALL, context)
+
+    assert len(hosted._made) == 2
+    assert not first.http.is_closed
+    assert (await held.embed_query("how much leave")).shape == (held.dimensions,)
+    del held
+    await hosted.get(SMALL, context)
+    assert first.http.is_closed
+    assert hosted._let_go == []

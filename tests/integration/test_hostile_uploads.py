@@ -41,14 +41,20 @@ async def test_every_bad_file_ends_with_a_reason_and_the_next_one_is_read(
 ):
     files = collection()
     kb = await owner.create_kb()
-    await owner.upload(kb["id"], *files.items(), GOOD)
+    sent = [("files", file) for file in (*files.items(), GOOD)]
+    upload = await owner.http.post(f"/api/knowledge-bases/{kb['id']}/knowledge/upload", files=sent)
+    refused = upload.json()["refused"]
 
     await run_jobs()
+
+    assert all(each["reason"].endswith(".") for each in refused)
+    assert all(each["file_name"].endswith(".zip") for each in refused)  # what was in a ZIP
+    n_archives = sum(name.endswith(".zip") for name in files)
 
     documents = (
         await owner.http.get(f"/api/knowledge-bases/{kb['id']}/documents", params={"limit": 200})
     ).json()["items"]
-    assert len(documents) == len(set(files.values())) + 1
+    assert len(documents) == len(set(files.values())) + 1 - n_archives
     for document in documents:
         assert document["status"] in {"ready", "failed"}, document
         if document["status"] == "failed":

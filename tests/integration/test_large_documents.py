@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from rag_app.db.queries import access, documents
+from rag_app.domain.chunk_sizes import ChunkSize
 from rag_app.domain.documents import Page, ParsedDocument
 
 
@@ -22,6 +23,7 @@ async def test_storing_a_large_document_has_no_time_limit(owner, services):
             language="english",
             model_id=1,
             new_chunks=[],
+            size=ChunkSize(384, 32),
         )
         during = (await session.exec(sa.text("SHOW statement_timeout"))).scalar_one()
     async with services.documents.sessions() as session:

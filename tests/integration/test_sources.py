@@ -1,9 +1,12 @@
 """Sources of any kind: what is kept of a run, and what happens when it is broken off."""
 
 import asyncio
+import hashlib
+import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,6 +83,11 @@ class Reader:
 
     async def disconnect(self) -> None:
         self.shelf.disconnected.append(self.parts.secret)
+
+
+def stored_files(services: Any) -> list[Path]:
+    storage = services.sources.storage
+    return [storage.path(sha256) for sha256 in storage.hashes()]
 
 
 @pytest.fixture
@@ -298,6 +306,25 @@ async def test_the_same_text_twice_is_one_document_until_both_are_gone(shelf, ou
     await mine.run()
     await run_jobs()
     assert sql("SELECT name FROM documents") == [("mine.md",)], "what was uploaded stays"
+
+
+async def test_a_text_that_changed_takes_no_file_from_anybody_else(
+    services, shelf, ours, other, run_jobs, sql
+):
+    text, their_kb = "The same words everywhere.", await other.create_kb("Theirs")
+    await other.upload(their_kb["id"], ("theirs.md", text.encode()))
+    mine = await ours()
+    shelf.script = events(book("one", text), book("two", "Only mine."))
+    await mine.create()
+    await run_jobs()
+    for path in stored_files(services):
+        os.utime(path, (0, 0))
+    shelf.script = events(book("one", "Other words."), book("two", "Still only mine."))
+    await mine.run()
+    await run_jobs()
+    kept = {path.name for path in stored_files(services)}
+    assert hashlib.sha256(text.encode()).hexdigest() in kept
+    assert hashlib.sha256(b"Only mine.").hexdigest() not in kept
 
 
 async def test_of_two_with_one_text_the_one_that_changes_gets_a_document_of_its_own(

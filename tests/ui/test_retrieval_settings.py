@@ -5,7 +5,7 @@ import json
 import pytest
 import sqlalchemy as sa
 
-from rag_app.domain.knobs import KNOBS
+from rag_app.domain.knobs import KNOBS, SEARCH_KNOBS
 from rag_app.domain.rag_config import PRESETS, RagConfig
 from rag_app.errors import InvalidInput, NotFound
 from rag_app.ui.dashboard.current_kb import CurrentKbState
@@ -16,12 +16,13 @@ from rag_app.ui.dashboard.settings.retrieval_view import (
     SLIDERS,
     knob_views,
     preset_name,
+    searching,
     shown,
     typed,
 )
 from tests.ui.conftest import happens
 
-RECOMMENDED = RagConfig().model_dump()
+RECOMMENDED = searching(RagConfig())
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ async def store_reranker(services, kb, name):
 def test_every_knob_stands_in_one_group():
     named = [name for group in GROUPS for name in group.knobs]
 
-    assert sorted(named) == sorted(KNOBS)
+    assert sorted(named) == sorted(SEARCH_KNOBS)
 
 
 def test_every_choice_has_words():
@@ -131,8 +132,8 @@ def test_knobs_without_effect_say_why(changes, idle):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_known_by_their_values(name):
-    assert preset_name(PRESETS[name].model_dump()) == name
-    assert preset_name(PRESETS[name].model_dump() | {"max_per_document": 7}) == ""
+    assert preset_name(searching(PRESETS[name])) == name
+    assert preset_name(searching(PRESETS[name]) | {"max_per_document": 7}) == ""
 
 
 # ---- what happens

@@ -290,6 +290,36 @@ def test_nothing_is_lost_and_everything_fits(pages, max_tokens, overlap_tokens):
     assert_sound(parsed, drafts, token_offsets, max_tokens=max_tokens)
 
 
+@settings(max_examples=100, deadline=None)
+@given(
+    n_sentences=st.integers(1, 120),
+    n_rows=st.integers(1, 60),
+    max_tokens=st.integers(64, 400),
+    overlap_share=st.floats(0, 0.49),
+)
+def test_any_size_repeats_whole_sentences_headings_and_table_headers(
+    n_sentences, n_rows, max_tokens, overlap_share
+):
+    overlap_tokens = int(max_tokens * overlap_share)
+    rows = "\n".join(f"| Bolt {n} | {n} EUR |" for n in range(n_rows))
+    prose, table = f"# Rules\n\n{sentences(n_sentences)}", f"# Prices\n\n| Item | Price |\n|---|---|\n{rows}"
+    parsed = document(f"{prose}\n\n{table}")
+
+    drafts = chunk(parsed, token_offsets=token_offsets, max_tokens=max_tokens, overlap_tokens=overlap_tokens)
+
+    assert_sound(parsed, drafts, token_offsets, max_tokens=max_tokens)
+    one_sentence = len(token_offsets(SENTENCE.format(100)))
+    for before, after in pairwise(drafts):
+        shared = parsed.pages[0].text[after.char_start : before.char_end]
+        if before.heading_path == after.heading_path == ("Rules",):
+            assert len(token_offsets(shared)) <= overlap_tokens
+            assert shared == "" or (shared.startswith("The quick") and shared.endswith("dog."))
+            assert bool(shared) == (overlap_tokens >= one_sentence)
+        if before.heading_path == after.heading_path == ("Prices",):
+            assert after.content.startswith("| Item | Price |\n|---|---|\n| Bolt ")
+            assert shared == ""
+
+
 @pytest.mark.parametrize(
     ("text", "language"),
     [

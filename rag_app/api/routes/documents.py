@@ -1,6 +1,6 @@
 """Documents of a knowledge base: upload, watch, retry, look inside, search."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -27,7 +27,8 @@ from rag_app.api.schemas import (
 )
 from rag_app.api.uploads import incoming_files
 from rag_app.bootstrap import services
-from rag_app.errors import InvalidInput, PlanFull, TooLarge
+from rag_app.errors import Conflict, InvalidInput, PlanFull, RagAppError, TooLarge
+from rag_app.services.uploads import NotTaken
 
 router = APIRouter(prefix="/api/knowledge-bases/{kb_id}", tags=["documents"], route_class=IdempotentRoute)
 
@@ -36,6 +37,12 @@ JobId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 JobStatus = Literal["pending", "processing", "completed", "failed", "cancelled"]
 DocumentStatus = Literal["received", "parsing", "embedding", "ready", "failed", "cancelled", "working"]
 MAX_TOTAL_BYTES = 4 * 2**30  # of one request with many files
+
+DOWNLOAD_HEADERS = {  # whatever the file is, it is saved and never shown on this site
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cache-Control": "private, no-store",
+}
 
 UPLOAD_DOCS = {
     "requestBody": {
@@ -46,7 +53,9 @@ UPLOAD_DOCS = {
                     "type": "object",
                     "required": ["files"],
                     "properties": {
-                        "files": {"type": "array", "items": {"type": "string", "format": "binary"}}
+                        "replace": {"type": "boolean", "default": False},
+                        "path": {"type": "string"},
+                        "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
                     },
                 }
             }
@@ -57,31 +66,54 @@ UPLOAD_DOCS = {
 
 @router.post("/knowledge/upload", status_code=202, openapi_extra=UPLOAD_DOCS)
 async def upload(kb_id: KbId, request: Request, sign_in: SignedIn) -> UploadOut:
-    """Take files in; each becomes a job that can be watched."""
-    documents = services().documents
-    await documents.check_upload(kb_id, owner_id=sign_in.user.id)
+    """Take files in; each becomes a job that can be watched, and so does each file in a ZIP.
+
+    Fields before a file: `path` says where it is in the folder that is uploaded, and becomes its name;
+    `replace=true` makes it a new version of the document that has its name, if there is one.
+    """
+    await services().documents.check_upload(kb_id, owner_id=sign_in.user.id)
     taken: list[JobOut] = []
-    refused: list[RefusedFile] = []
-    not_taken: TooLarge | PlanFull | None = None
-    max_files = services().settings.rag_max_files_per_upload
-    async for file in incoming_files(request, max_files=max_files, max_total_bytes=MAX_TOTAL_BYTES):
-        try:
-            added = await documents.add(
-                _blocks(file.blocks), file_name=file.name, kb_id=kb_id, owner_id=sign_in.user.id
-            )
-        except (TooLarge, PlanFull) as error:
-            not_taken = error
-            refused.append(RefusedFile(file_name=file.name, reason=str(error)))
-            continue
-        taken.append(JobOut.of(added.job, is_duplicate=not added.is_new))
-    if not_taken is not None and not taken:
-        raise not_taken
+    refused: list[NotTaken] = []
+    most = {"max_files": services().settings.rag_max_files_per_upload, "max_total_bytes": MAX_TOTAL_BYTES}
+    async for file in incoming_files(request, **most, known_fields={"path", "replace"}):
+        outcomes = services().uploads.take(
+            file_blocks(file.blocks),
+            file_name=file.name,
+            path=file.fields.get("path", ""),
+            kb_id=kb_id,
+            owner_id=sign_in.user.id,
+            replaces=_is_true(file.fields.get("replace", "")),
+        )
+        async for outcome in outcomes:
+            if isinstance(outcome, NotTaken):
+                refused.append(outcome)
+            else:
+                taken.append(JobOut.of(outcome.job, is_duplicate=not outcome.is_new))
     if not taken:
-        raise InvalidInput("There is no file in this upload. Send it in the field “files”.")
-    return UploadOut(items=taken, jobs=taken, refused=refused)
+        raise _nothing_taken(refused)
+    listed = [RefusedFile(file_name=each.file_name, reason=each.reason) for each in refused]
+    return UploadOut(items=taken, jobs=taken, refused=listed)
 
 
-async def _blocks(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+def _is_true(value: str) -> bool:
+    if value not in {"", "true", "false"}:
+        raise InvalidInput("The field “replace” is true or false.", field="replace")
+    return value == "true"
+
+
+def _nothing_taken(refused: Sequence[NotTaken]) -> RagAppError:
+    """Why an upload added nothing, of which there may be several reasons."""
+    if not refused:
+        return InvalidInput("There is no file in this upload. Send it in the field “files”.")
+    last = refused[-1]
+    if isinstance(last.error, TooLarge | PlanFull | Conflict):
+        return last.error
+    if len(refused) == 1:
+        return InvalidInput(last.reason)
+    return InvalidInput(f"None of these {len(refused):,} files can be read. {last.file_name}: {last.reason}")
+
+
+async def file_blocks(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Hand a file on without closing it when its reader gives up: the rest must still be skipped."""
     async for block in blocks:
         yield block
@@ -138,13 +170,8 @@ async def change_document(
 async def get_original(kb_id: KbId, document_id: DocumentId, sign_in: SignedIn) -> Response:
     """The file as it was uploaded; always a download, never shown on this site."""
     document, path = await services().documents.original(kb_id, document_id, owner_id=sign_in.user.id)
-    headers = {
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(document.name)}",
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "sandbox; default-src 'none'",
-        "Cache-Control": "private, no-store",
-    }
-    return FileResponse(path, media_type="application/octet-stream", headers=headers)
+    name = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(document.name, safe='')}"}
+    return FileResponse(path, media_type="application/octet-stream", headers=name | DOWNLOAD_HEADERS)
 
 
 @router.delete("/documents/{document_id}", status_code=204)

@@ -7,7 +7,15 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from rag_app.api.auth import SignedIn
-from rag_app.api.faq_schemas import ChangeFaqEntryBody, FaqEntryBody, FaqEntryOut, FaqImportOut
+from rag_app.api.faq_schemas import (
+    MAX_SELECTED,
+    ChangeFaqEntryBody,
+    FaqBulkBody,
+    FaqBulkOut,
+    FaqEntryBody,
+    FaqEntryOut,
+    FaqImportOut,
+)
 from rag_app.api.idempotency import IdempotentRoute
 from rag_app.api.paging import Cursor, Limit, before_id, next_cursor
 from rag_app.api.routes.knowledge_bases import KbId
@@ -43,7 +51,12 @@ IMPORT_DOCS = {
 async def add(kb_id: KbId, body: FaqEntryBody, sign_in: SignedIn) -> FaqEntryOut:
     """Add an entry; it is found when its status is `ready`, a moment later."""
     entry = await services().faq.add(
-        kb_id, owner_id=sign_in.user.id, question=body.question, answer=body.answer, tags=body.tags
+        kb_id,
+        owner_id=sign_in.user.id,
+        question=body.question,
+        answer=body.answer,
+        tags=body.tags,
+        message_ids=body.message_ids,
     )
     return FaqEntryOut.of(entry)
 
@@ -112,14 +125,29 @@ async def _content(blocks: AsyncIterator[bytes]) -> bytes:
 
 
 @router.get("/export", response_class=StreamingResponse)
-async def export(kb_id: KbId, sign_in: SignedIn) -> StreamingResponse:
-    """All entries as CSV, which can be imported again."""
+async def export(
+    kb_id: KbId,
+    sign_in: SignedIn,
+    ids: Annotated[
+        list[int] | None, Query(max_length=MAX_SELECTED, description="These entries only; repeated.")
+    ] = None,
+) -> StreamingResponse:
+    """All entries, or some, as CSV, which can be imported again."""
     faq = services().faq
-    await faq.count(kb_id, owner_id=sign_in.user.id)  # before the answer begins
+    await faq.check(kb_id, ids or [], owner_id=sign_in.user.id)  # before the answer begins
     headers = {"Content-Disposition": "attachment; filename=faq.csv", "Cache-Control": "private, no-store"}
     return StreamingResponse(
-        faq.export(kb_id, owner_id=sign_in.user.id), media_type="text/csv; charset=utf-8", headers=headers
+        faq.export(kb_id, owner_id=sign_in.user.id, only=ids),
+        media_type="text/csv; charset=utf-8",
+        headers=headers,
     )
+
+
+@router.post("/bulk")
+async def bulk(kb_id: KbId, body: FaqBulkBody, sign_in: SignedIn) -> FaqBulkOut:
+    """Delete entries: all that are named or, when one of them is not there, none."""
+    await services().faq.delete(kb_id, body.ids, owner_id=sign_in.user.id)
+    return FaqBulkOut(n_done=len(set(body.ids)))
 
 
 @router.get("/{entry_id}")
@@ -138,6 +166,7 @@ async def change(kb_id: KbId, entry_id: EntryId, body: ChangeFaqEntryBody, sign_
         question=body.question,
         answer=body.answer,
         tags=body.tags,
+        message_ids=body.message_ids,
     )
     return FaqEntryOut.of(entry)
 

@@ -38,11 +38,12 @@ def _message(row: Any) -> Message:
         feedback_reason=row.feedback_reason,
         metadata=row.metadata_ or {},
         created_at=row.created_at,
+        faq_entry_id=row.faq_entry_id,
     )
 
 
 _MESSAGE_COLUMNS = """m.id, m.conversation_id, m.sender::text AS sender, m.content, m.status, m.citations,
-  m.feedback, m.feedback_reason, m.metadata AS metadata_, m.created_at"""
+  m.feedback, m.feedback_reason, m.metadata AS metadata_, m.created_at, m.faq_entry_id"""
 
 
 async def insert(

@@ -15,6 +15,7 @@ from rag_app.db.queries import word_index
 from rag_app.db.queries.search import vector_literal
 from rag_app.db.queries.word_index import ChunkWords
 from rag_app.db.statements import run, take_time
+from rag_app.domain.chunk_sizes import ChunkSize
 from rag_app.domain.documents import ChunkDraft, ParsedDocument
 from rag_app.domain.knowledge_bases import Document, Job, KbScope, PagePart, StoredChunk, StoredPage
 from rag_app.errors import NotFound
@@ -24,10 +25,12 @@ ROWS_AT_ONCE = 1000
 _DOCUMENT = """
 SELECT d.*, j.id AS job_id, j.status AS job_status, j.stage, j.progress_percentage, j.chunks_total,
        j.chunks_processed, j.attempt, j.error_message AS job_error, j.created_at AS job_created_at,
-       j.started_at, j.completed_at, j.file_type
+       j.started_at, j.completed_at, j.file_type, j.file_name AS job_file_name, j.version AS job_version
 FROM documents d LEFT JOIN LATERAL (
   SELECT * FROM document_processing_jobs WHERE document_id = d.id ORDER BY id DESC LIMIT 1) j ON true
 """
+_IS_CUT = "ready_at IS NOT NULL AND source <> 'faq'"  # an FAQ entry is one chunk, whatever the size
+_CUT_OTHERWISE = "(chunk_tokens, overlap_tokens) <> (:tokens, :overlap)"
 
 
 def _document(row: Any) -> Document:
@@ -50,6 +53,7 @@ def _document(row: Any) -> Document:
             created_at=row.job_created_at,
             started_at=row.started_at,
             completed_at=row.completed_at,
+            version=row.job_version,
         )
     return Document(
         id=row.id,
@@ -70,6 +74,7 @@ def _document(row: Any) -> Document:
         ready_at=row.ready_at,
         job=job,
         tags=tuple(row.tags),
+        version=row.version,
         source_id=row.source_id,
         url=row.url,
         modified_at=row.modified_at,
@@ -270,7 +275,10 @@ async def delete(session: AsyncSession, scope: KbScope, *, document_id: int) -> 
     )
     others = await run(
         session,
-        sa.text("SELECT 1 FROM documents WHERE sha256 = :sha256 LIMIT 1"),
+        sa.text("""
+            SELECT 1 FROM documents WHERE sha256 = :sha256
+            UNION ALL SELECT 1 FROM document_versions WHERE sha256 = :sha256 LIMIT 1
+        """),
         params={"sha256": row.sha256},
     )
     return None if others.first() else row.sha256
@@ -287,6 +295,74 @@ async def pages(session: AsyncSession, scope: KbScope, *, document_id: int) -> l
         params={"kb_id": scope.kb_id, "document_id": document_id},
     )
     return [StoredPage(row.position, row.number, row.text) for row in found]
+
+
+async def first_pages(
+    session: AsyncSession, scope: KbScope, *, document_id: int, characters: int
+) -> tuple[list[StoredPage], int]:
+    """The beginning of the extracted text, at most so many characters; and how many there are in all."""
+    found = await run(
+        session,
+        sa.text("""
+            WITH pages AS (
+              SELECT p.position, p.number, p.text,
+                     sum(length(p.text)) OVER (ORDER BY p.position) - length(p.text) AS begins_at,
+                     sum(length(p.text)) OVER () AS in_all
+              FROM document_pages p JOIN documents d ON d.id = p.document_id
+              WHERE d.kb_id = :kb_id AND d.id = :document_id)
+            SELECT position, number, substr(text, 1, CAST(:characters - begins_at AS integer)) AS text, in_all
+            FROM pages WHERE begins_at < :characters ORDER BY position
+        """),
+        params={"kb_id": scope.kb_id, "document_id": document_id, "characters": characters},
+    )
+    rows = found.all()
+    in_all = int(rows[0].in_all) if rows else 0
+    return [StoredPage(row.position, row.number, row.text) for row in rows], in_all
+
+
+async def count_cut_otherwise(session: AsyncSession, scope: KbScope, *, size: ChunkSize) -> tuple[int, int]:
+    """How many documents can be searched, and how many of them have chunks of another size."""
+    found = await run(
+        session,
+        sa.text(f"""
+            SELECT count(*) AS n_all, count(*) FILTER (WHERE {_CUT_OTHERWISE}) AS n_otherwise
+            FROM documents WHERE kb_id = :kb_id AND {_IS_CUT}
+        """),
+        params={"kb_id": scope.kb_id, "tokens": size.tokens, "overlap": size.overlap_tokens},
+    )
+    row = found.one()
+    return row.n_all, row.n_otherwise
+
+
+async def to_read_again(
+    session: AsyncSession, scope: KbScope, *, size: ChunkSize | None, after: int, limit: int
+) -> list[Document]:
+    """Documents that can be searched and are not being read, held until the transaction ends; by id.
+
+    Args:
+        size: only those with chunks of another size; None for all.
+        after: the id they come after.
+    """
+    found = await run(
+        session,
+        sa.text(f"""
+            SELECT id FROM documents d WHERE kb_id = :kb_id AND {_IS_CUT} AND id > :after
+            AND (NOT :only_others OR {_CUT_OTHERWISE})
+            AND NOT EXISTS (SELECT 1 FROM document_processing_jobs j
+                            WHERE j.document_id = d.id AND j.status IN ('pending', 'processing'))
+            ORDER BY id LIMIT :limit FOR UPDATE
+        """),
+        params={
+            "kb_id": scope.kb_id,
+            "after": after,
+            "only_others": size is not None,
+            "tokens": size.tokens if size else 0,
+            "overlap": size.overlap_tokens if size else 0,
+            "limit": limit,
+        },
+    )
+    ids = [row.id for row in found]
+    return [await get(session, scope, document_id=document_id) for document_id in ids]
 
 
 async def page_parts(
@@ -375,6 +451,23 @@ async def chunk(session: AsyncSession, scope: KbScope, *, chunk_id: int) -> Stor
     if row is None:
         raise NotFound("chunk")
     return StoredChunk(**row._mapping)
+
+
+async def chunk_with_text(
+    session: AsyncSession, scope: KbScope, *, document_id: int, text: str
+) -> StoredChunk | None:
+    """The first chunk of a document that has a text, word for word."""
+    found = await run(
+        session,
+        sa.text(f"""
+            SELECT {_CHUNK_COLUMNS} FROM chunks
+            WHERE kb_id = :kb_id AND document_id = :document_id AND strpos(content, :text) > 0
+            ORDER BY position LIMIT 1
+        """),
+        params={"kb_id": scope.kb_id, "document_id": document_id, "text": text},
+    )
+    row = found.first()
+    return None if row is None else StoredChunk(**row._mapping)
 
 
 async def switch_chunk(
@@ -591,13 +684,15 @@ async def swap_contents(
     language: str,
     model_id: int,
     new_chunks: Sequence[NewChunk],
+    size: ChunkSize,
 ) -> None:
     """Put new pages and chunks in the place of the old and mark the document ready.
 
-    All of it becomes visible at once, with the caller's commit.
+    A chunk that was switched off stays so where its text is the same. All of it becomes visible at once, with the caller's commit.
     """
     params = {"kb_id": scope.kb_id, "document_id": document_id}
     await take_time(session)
+    switched_off = await _switched_off(session, scope, document_id=document_id)
     await _delete_chunks(session, scope, document_id=document_id)
     for statement in (
         "DELETE FROM document_pages WHERE document_id = :document_id",
@@ -606,17 +701,21 @@ async def swap_contents(
         await run(session, sa.text(statement), params=params)
     await _copy_pages(session, document_id=document_id, parsed=parsed)
     first = await word_index.take_ordinals(session, scope, document_id=document_id, n=len(new_chunks))
-    await _insert_chunks(session, scope, document_id=document_id, first_ordinal=first, chunks=new_chunks)
-    vectors = [(first + at, item.vector, True, item.codes) for at, item in enumerate(new_chunks)]
+    enabled = [item.content_hash not in switched_off for item in new_chunks]
+    await _insert_chunks(
+        session, scope, document_id=document_id, first_ordinal=first, chunks=new_chunks, enabled=enabled
+    )
+    found = list(enumerate(zip(new_chunks, enabled, strict=True), start=first))
+    vectors = [(at, item.vector, is_on, item.codes) for at, (item, is_on) in found]
     await add_vectors(session, scope, model_id=model_id, vectors=vectors)
-    words = [ChunkWords(first + at, item.words) for at, item in enumerate(new_chunks)]
+    words = [ChunkWords(at, item.words) for at, (item, is_on) in found if is_on]
     await word_index.add(session, scope, document_id=document_id, language=language, chunks=words)
     await run(
         session,
         sa.text("""
             UPDATE documents SET status = 'ready', error_message = NULL, ready_at = now(), language = :language,
               used_ocr = :used_ocr, media_type = :media_type, n_pages = :n_pages, n_chunks = :n_chunks,
-              n_tokens = :n_tokens
+              n_tokens = :n_tokens, chunk_tokens = :chunk_tokens, overlap_tokens = :overlap_tokens
             WHERE kb_id = :kb_id AND id = :document_id
         """),
         params=params
@@ -627,8 +726,23 @@ async def swap_contents(
             "n_pages": parsed.n_pages,
             "n_chunks": len(new_chunks),
             "n_tokens": sum(item.draft.n_tokens for item in new_chunks),
+            "chunk_tokens": size.tokens,
+            "overlap_tokens": size.overlap_tokens,
         },
     )
+
+
+async def _switched_off(session: AsyncSession, scope: KbScope, *, document_id: int) -> set[bytes]:
+    """Hashes of the texts of a document that shall not be found."""
+    found = await run(
+        session,
+        sa.text("""
+            SELECT DISTINCT content_hash FROM chunks
+            WHERE kb_id = :kb_id AND document_id = :document_id AND NOT enabled
+        """),
+        params={"kb_id": scope.kb_id, "document_id": document_id},
+    )
+    return {bytes(row.content_hash) for row in found}
 
 
 async def _delete_chunks(session: AsyncSession, scope: KbScope, *, document_id: int) -> None:
@@ -660,6 +774,7 @@ async def _insert_chunks(
     document_id: int,
     first_ordinal: int,
     chunks: Sequence[NewChunk],
+    enabled: Sequence[bool],
 ) -> None:
     rows = [
         {
@@ -673,12 +788,13 @@ async def _insert_chunks(
             "char_end": item.draft.char_end,
             "n_tokens": item.draft.n_tokens,
             "content_hash": item.content_hash,
+            "enabled": enabled[position],
         }
         for position, item in enumerate(chunks)
     ]
     types = (
         "ordinal int, position int, content text, heading text, page_first int, page_last int, "
-        "char_start int, char_end int, n_tokens int, content_hash bytea"
+        "char_start int, char_end int, n_tokens int, content_hash bytea, enabled boolean"
     )
     await _insert_rows(session, "chunks", types, rows, {"kb_id": scope.kb_id, "document_id": document_id})
 

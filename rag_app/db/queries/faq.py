@@ -169,3 +169,24 @@ async def count(session: AsyncSession, scope: KbScope) -> int:
         params={"kb_id": scope.kb_id},
     )
     return found.scalar_one()
+
+
+async def mark_answers(
+    session: AsyncSession, scope: KbScope, *, entry_id: int, message_ids: Sequence[int]
+) -> None:
+    """Remember that answers of conversations were made an entry.
+
+    Raises:
+        NotFound: one of them is no answer of this knowledge base.
+    """
+    found = await run(
+        session,
+        sa.text("""
+            UPDATE messages m SET faq_entry_id = :entry_id FROM conversations c
+            WHERE c.id = m.conversation_id AND c.kb_id = :kb_id AND m.sender = 'assistant'
+            AND m.id = ANY (CAST(:message_ids AS bigint[]))
+        """),
+        params={"kb_id": scope.kb_id, "entry_id": entry_id, "message_ids": list(message_ids)},
+    )
+    if found.rowcount != len(set(message_ids)):
+        raise NotFound("answer")

@@ -13,11 +13,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from rag_app.db.queries.access import MAX_INT32
 from rag_app.db.statements import run
 from rag_app.db.tables import JobRow
-from rag_app.domain.knowledge_bases import BatchProgress, Job, KbScope
+from rag_app.domain.knowledge_bases import BatchProgress, Job, JobEvent, KbScope
 from rag_app.errors import NotFound
 
 _COLUMNS = """id, kb_id, document_id, file_name, file_size_bytes, file_type, status::text AS status, stage,
-  progress_percentage, chunks_total, chunks_processed, attempt, error_message, created_at, started_at, completed_at"""
+  progress_percentage, chunks_total, chunks_processed, attempt, error_message, created_at, started_at, completed_at,
+  version"""
 OPEN = "status IN ('pending', 'processing')"
 SWEEP_LOCK = 0x5261_5377  # any number that nobody else locks
 
@@ -34,18 +35,21 @@ async def insert(
     file_name: str,
     size_bytes: int,
     file_type: str,
+    version: int | None = None,
 ) -> int:
-    """Add a job for a document; returns its id."""
+    """Add a job for a document, or for one version of its file; returns its id."""
     row = JobRow(
         kb_id=scope.kb_id,
         document_id=document_id,
         file_name=file_name,
         file_size_bytes=size_bytes,
         file_type=file_type[:50],
+        version=version,
     )
     session.add(row)
     await session.flush()
     assert row.id is not None
+    await _note(session, job_id=row.id, kind="queued")
     return row.id
 
 
@@ -100,6 +104,7 @@ async def reopen(session: AsyncSession, scope: KbScope, *, job_id: int) -> None:
         """),
         params={"kb_id": scope.kb_id, "job_id": job_id},
     )
+    await _note(session, job_id=job_id, kind="asked_again")
 
 
 async def cancel(session: AsyncSession, scope: KbScope, *, job_id: int) -> bool:
@@ -113,6 +118,8 @@ async def cancel(session: AsyncSession, scope: KbScope, *, job_id: int) -> bool:
         """),
         params={"kb_id": scope.kb_id, "job_id": job_id},
     )
+    if done.rowcount == 1:
+        await _note(session, job_id=job_id, kind="cancelled")
     return done.rowcount == 1
 
 
@@ -136,8 +143,12 @@ async def about(session: AsyncSession, *, job_id: int) -> About | None:
     return None if row is None or row.document_id is None else About(row.id, row.kb_id, row.document_id)
 
 
-async def claim(session: AsyncSession, *, job_id: int) -> Job | None:
-    """Begin an attempt; None when there is nothing to do any more. Asked by workers only."""
+async def claim(session: AsyncSession, *, job_id: int, was_left: bool = False) -> Job | None:
+    """Begin an attempt; None when there is nothing to do any more. Asked by workers only.
+
+    Args:
+        was_left: a worker died in the middle of the last attempt.
+    """
     claimed = await run(
         session,
         sa.text(f"""
@@ -149,7 +160,10 @@ async def claim(session: AsyncSession, *, job_id: int) -> Job | None:
         params={"job_id": job_id},
     )
     row = claimed.first()
-    return None if row is None else _job(row)
+    if row is None:
+        return None
+    await _note(session, job_id=job_id, kind="resumed" if was_left else "begun")
+    return _job(row)
 
 
 async def report(
@@ -184,9 +198,21 @@ async def report(
 
 
 async def end(
-    session: AsyncSession, scope: KbScope, *, job: Job, status: str, error_message: str | None = None
+    session: AsyncSession,
+    scope: KbScope,
+    *,
+    job: Job,
+    status: str,
+    error_message: str | None = None,
+    waits_for: str = "",
+    retry_in_s: int | None = None,
 ) -> bool:
-    """End an attempt as completed or failed, or hand it back as pending; False when it lost its turn."""
+    """End an attempt as completed or failed, or hand it back as pending; False when it lost its turn.
+
+    Args:
+        waits_for: why a job that is handed back could not be done, kept for its owner with when it is
+            tried again; empty where the worker was told to stop.
+    """
     done = await run(
         session,
         sa.text("""
@@ -207,7 +233,40 @@ async def end(
             "error_message": error_message,
         },
     )
+    if done.rowcount == 1:
+        kind = ("waits" if waits_for else "handed_back") if status == "pending" else status
+        about = {"reason": error_message or waits_for, "retry_in_s": retry_in_s}
+        await _note(session, job_id=job.id, kind=kind, **about)
     return done.rowcount == 1
+
+
+async def _note(
+    session: AsyncSession, *, job_id: int, kind: str, reason: str = "", retry_in_s: int | None = None
+) -> None:
+    await run(
+        session,
+        sa.text("""
+            INSERT INTO job_events (job_id, attempt, kind, reason, retry_in_s)
+            SELECT id, attempt, :kind, :reason, :retry_in_s FROM document_processing_jobs WHERE id = :job_id
+        """).bindparams(sa.bindparam("retry_in_s", type_=sa.Integer)),
+        params={"job_id": job_id, "kind": kind, "reason": reason, "retry_in_s": retry_in_s},
+    )
+
+
+async def events(
+    session: AsyncSession, scope: KbScope, *, document_id: int, limit: int = 100
+) -> list[JobEvent]:
+    """What was tried with a document, newest first."""
+    found = await run(
+        session,
+        sa.text("""
+            SELECT e.job_id, e.attempt, e.kind, e.reason, e.retry_in_s, e.at
+            FROM job_events e JOIN document_processing_jobs j ON j.id = e.job_id
+            WHERE j.kb_id = :kb_id AND j.document_id = :document_id ORDER BY e.id DESC LIMIT :limit
+        """),
+        params={"kb_id": scope.kb_id, "document_id": document_id, "limit": limit},
+    )
+    return [JobEvent(**row._mapping) for row in found]
 
 
 async def batch_progress(session: AsyncSession, scope: KbScope) -> BatchProgress:

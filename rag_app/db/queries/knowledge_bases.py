@@ -194,8 +194,11 @@ async def delete(session: AsyncSession, scope: KbScope) -> list[str]:
     orphans = await run(
         session,
         sa.text("""
-            SELECT DISTINCT sha256 FROM documents d WHERE kb_id = :kb_id AND NOT EXISTS (
-              SELECT 1 FROM documents other WHERE other.sha256 = d.sha256 AND other.kb_id <> d.kb_id)
+            WITH files AS (
+              SELECT d.kb_id, d.sha256 FROM documents d
+              UNION SELECT d.kb_id, v.sha256 FROM document_versions v JOIN documents d ON d.id = v.document_id)
+            SELECT DISTINCT f.sha256 FROM files f WHERE f.kb_id = :kb_id AND NOT EXISTS (
+              SELECT 1 FROM files other WHERE other.sha256 = f.sha256 AND other.kb_id <> f.kb_id)
         """),
         params=params,
     )

@@ -26,8 +26,12 @@ _COUNTS: Mapping[str, str] = {
         WHERE kb.user_id = :owner_id AND d.source = 'document'""",
     "storage_bytes": """
         SELECT coalesce(sum(size_bytes), 0) FROM (
-          SELECT DISTINCT ON (d.sha256) d.size_bytes FROM documents d
-          JOIN knowledge_bases kb ON kb.id = d.kb_id WHERE kb.user_id = :owner_id) contents""",
+          SELECT DISTINCT ON (f.sha256) f.size_bytes FROM (
+            SELECT d.sha256, d.size_bytes FROM documents d
+            JOIN knowledge_bases kb ON kb.id = d.kb_id WHERE kb.user_id = :owner_id
+            UNION ALL
+            SELECT v.sha256, v.size_bytes FROM document_versions v JOIN documents d ON d.id = v.document_id
+            JOIN knowledge_bases kb ON kb.id = d.kb_id WHERE kb.user_id = :owner_id) f) contents""",
     "chunks": """
         SELECT coalesce(sum(d.n_chunks), 0) + (
           SELECT coalesce(sum(greatest(j.chunks_total - d.n_chunks, 0)), 0)

@@ -74,8 +74,9 @@ class FoundChunk(NamedTuple):
     page_last: int | None
     heading: str
     content: str
-    codes: bytes | None = None
+    document_version: int = 1
     url: str = ""
+    codes: bytes | None = None
 
 
 def vector_literal(vector: NDArray[np.float32]) -> str:
@@ -173,7 +174,7 @@ WHERE kb_id = %(kb_id)s AND n_chunks > 0 GROUP BY language
 
 PASSAGES_STATEMENT = """
 SELECT c.ordinal, c.id, c.document_id, d.name, d.source, c.position, c.page_first, c.page_last, c.heading,
-       c.content, k.codes, d.url
+       c.content, d.version, d.url, k.codes
 FROM unnest(%(ordinals)s::int[]) AS wanted(ordinal)
 CROSS JOIN LATERAL (  -- OFFSET 0: look up these few, whatever the planner thinks of tables it has no statistics of
   SELECT * FROM chunks WHERE kb_id = %(kb_id)s AND ordinal = wanted.ordinal AND enabled OFFSET 0) c
@@ -185,7 +186,7 @@ LEFT JOIN LATERAL (
 
 NEIGHBOURS_STATEMENT = """
 SELECT c.ordinal, c.id, c.document_id, '', '', c.position, c.page_first, c.page_last, c.heading, c.content,
-       NULL::bytea
+       1, '', NULL::bytea
 FROM unnest(%(documents)s::bigint[], %(positions)s::int[], %(headings)s::text[])
   AS hit(document_id, position, heading)
 CROSS JOIN LATERAL (

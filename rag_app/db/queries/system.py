@@ -23,9 +23,14 @@ async def live_workers(session: AsyncSession) -> int:
 
 
 async def is_file_needed(session: AsyncSession, *, sha256: str) -> bool:
-    """Whether any document has these bytes; asked by the clean-up only."""
+    """Whether any document has or had these bytes; asked by the clean-up only."""
     found = await run(
-        session, sa.text("SELECT 1 FROM documents WHERE sha256 = :sha256 LIMIT 1"), params={"sha256": sha256}
+        session,
+        sa.text("""
+            SELECT 1 FROM documents WHERE sha256 = :sha256
+            UNION ALL SELECT 1 FROM document_versions WHERE sha256 = :sha256 LIMIT 1
+        """),
+        params={"sha256": sha256},
     )
     return found.first() is not None
 
@@ -39,6 +44,8 @@ async def forget_old(session: AsyncSession) -> None:
         "WHERE j.document_id = p.document_id AND j.status IN ('pending', 'processing'))",
         "DELETE FROM conversations c WHERE created_at < now() - interval '1 day' AND NOT EXISTS "
         "(SELECT 1 FROM messages m WHERE m.conversation_id = c.id)",
+        "DELETE FROM job_events WHERE at < now() - interval '90 days'",
+        "DELETE FROM unanswered_questions WHERE asked_at < now() - interval '90 days'",
         "DELETE FROM usage_counters WHERE period_start < now() - "
         "CASE WHEN scope = 'link' THEN interval '40 days' ELSE interval '400 days' END",
         "DELETE FROM procrastinate_jobs WHERE status IN ('failed', 'cancelled', 'aborted') AND NOT EXISTS "

@@ -53,5 +53,6 @@ class MessageRow(SQLModel, table=True):
     citations: list[dict[str, Any]] = Field(default_factory=list, sa_type=JSONB)
     feedback: int | None = None
     feedback_reason: str | None = None
+    faq_entry_id: int | None = None
     details: dict[str, Any] | None = Field(default=None, sa_type=JSONB, sa_column_kwargs={"name": "metadata"})
     created_at: datetime = created_now()

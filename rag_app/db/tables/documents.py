@@ -31,6 +31,9 @@ class DocumentRow(SQLModel, table=True):
     created_at: datetime = created_now()
     ready_at: datetime | None = moment()
     tags: list[str] = Field(default_factory=list, sa_type=ARRAY(sa.Text))  # pyright: ignore
+    version: int = 1
+    chunk_tokens: int = 384
+    overlap_tokens: int = 32
     source_id: int | None = None
     url: str = ""
     modified_at: datetime | None = moment()
@@ -59,6 +62,7 @@ class JobRow(SQLModel, table=True):
     file_path: str | None = None
     file_size_bytes: int = 0
     file_type: str = ""
+    version: int | None = None
     status: str = Field(default="pending", sa_type=JOB_STATUS)  # pyright: ignore
     stage: str = "received"
     progress_percentage: int = 0

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Protocol
+from weakref import WeakSet
 
 import httpx2
 import numpy as np
@@ -110,6 +111,12 @@ class HostedEmbedder:
     limits: BatchLimits
     offsets: TokenOffsets
     _asked: OrderedDict[str, NDArray[np.float32]] = field(default_factory=OrderedDict)
+    _callers: WeakSet["CountedEmbedder"] = field(default_factory=WeakSet)
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether somebody it was made for by `counted` may still ask it."""
+        return bool(self._callers)
 
     @property
     def name(self) -> str:
@@ -127,7 +134,9 @@ class HostedEmbedder:
 
     def counted(self, report: Report, admit: Admit) -> "CountedEmbedder":
         """The same embedder for one caller, who is asked before every batch and told of every request."""
-        return CountedEmbedder(self, Caller(report, admit))
+        counted = CountedEmbedder(self, Caller(report, admit))
+        self._callers.add(counted)
+        return counted
 
     async def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See `Embedder`."""

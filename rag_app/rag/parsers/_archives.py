@@ -43,7 +43,7 @@ def guard(listed: list[zipfile.ZipInfo], *, packed_bytes: int) -> None:
         PermanentError: the archive is unsafe or protected.
     """
     for entry in listed:
-        if _leaves_its_folder(entry.filename) or stat.S_ISLNK(entry.external_attr >> 16):
+        if leaves_its_folder(entry.filename) or stat.S_ISLNK(entry.external_attr >> 16):
             raise PermanentError(
                 "This is an unsafe archive: it holds links or paths that lead out of it. "
                 "Save the document again in the program that made it and upload that file."
@@ -53,12 +53,17 @@ def guard(listed: list[zipfile.ZipInfo], *, packed_bytes: int) -> None:
                 "This file is protected with a password. Remove the protection and upload it again."
             )
     unpacked = sum(entry.file_size for entry in listed)
-    is_bomb = unpacked > RATIO_MATTERS_FROM_BYTES and unpacked > MAX_RATIO * packed_bytes
-    if is_bomb or unpacked > MAX_UNPACKED_BYTES:
+    if is_bomb(unpacked, packed_bytes=packed_bytes) or unpacked > MAX_UNPACKED_BYTES:
         raise PermanentError(UNSAFE_SIZE)
 
 
-def _leaves_its_folder(name: str) -> bool:
+def is_bomb(unpacked_bytes: int, *, packed_bytes: int) -> bool:
+    """Whether an archive unpacks to so much more than its size that it was made for it."""
+    return unpacked_bytes > RATIO_MATTERS_FROM_BYTES and unpacked_bytes > MAX_RATIO * packed_bytes
+
+
+def leaves_its_folder(name: str) -> bool:
+    """Whether a path in an archive is absolute or climbs out of it."""
     normal = name.replace("\\", "/")
     has_drive = len(normal) > 1 and normal[1] == ":"
     return normal.startswith("/") or has_drive or ".." in PurePosixPath(normal).parts

@@ -57,9 +57,11 @@ _ARCHIVES = (
     b"\x28\xb5\x2f\xfd",
 )
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*", b"BM")
+# Programs, and sound and film that are not known by a later mark.
+_NO_DOCUMENTS = (b"MZ", b"\x7fELF", b"ID3", b"OggS", b"fLaC", b"\x1aE\xdf\xa3", b"\xff\xfb")
 _ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _OPEN_DOCUMENT = {kind.encode(): kind for kind in (ODT, ODS, ODP, EPUB)}
-_HEAD_BYTES = 64 * 1024
+HEAD_BYTES = 64 * 1024
 _PDF_HEADER_WITHIN = 1024  # where readers look for `%PDF-`, after junk that some mailers add
 _MAX_CONTROL_SHARE = 0.01
 _TEXT_BY_EXTENSION = {
@@ -93,20 +95,40 @@ def sniff(path: Path, *, file_name: str) -> str:
     if path.stat().st_size == 0:
         raise PermanentError("This file is empty (0 bytes). Check the original and upload it again.")
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+        head = file.read(HEAD_BYTES)
     if b"%PDF-" in head[:_PDF_HEADER_WITHIN]:
         return PDF
     if head.startswith(_OLE_MAGIC):
         return _ole_type(path)
-    if head.startswith(_ZIP_MAGICS):
+    if is_zip(head):
         return _zip_type(path)
     if head.startswith(b"{\\rtf"):
         return RTF
-    if head.startswith(_ARCHIVES) or head[257:262] == b"ustar":
-        raise PermanentError(UNPACK_FIRST)
-    if head.startswith(_PICTURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
-        raise PermanentError(PICTURE)
+    if reason := refusal(head):
+        raise PermanentError(reason)
     return _text_type(head, extension=PurePosixPath(file_name).suffix.lower())
+
+
+def is_zip(head: bytes) -> bool:
+    """Whether a file begins as a ZIP does: an archive, or an office file."""
+    return head.startswith(_ZIP_MAGICS)
+
+
+def is_zipped_document(path: Path) -> bool:
+    """Whether a ZIP is an office file or an e-book. Raises PermanentError for a damaged one."""
+    listed = _archives.entries(path)
+    return bool(_office_type({entry.filename for entry in listed}) or _declared_type(path, listed))
+
+
+def refusal(head: bytes) -> str | None:
+    """Why a file that begins so is no document; None where its beginning does not tell."""
+    if head.startswith(_ARCHIVES) or head[257:262] == b"ustar":
+        return UNPACK_FIRST
+    if head.startswith(_PICTURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return PICTURE
+    if head.startswith(_NO_DOCUMENTS) or head[4:8] == b"ftyp" or head[:4] == b"RIFF":
+        return str(unsupported())
+    return None
 
 
 def unsupported() -> PermanentError:
@@ -167,7 +189,7 @@ def _text_type(head: bytes, *, extension: str) -> str:
         return HTML if "<html" in text[:2000].lower() else XML
     if _looks_like_mail(text) or extension == ".eml":
         return EML
-    return _TEXT_BY_EXTENSION.get(extension) or _unnamed_text_type(text, is_whole=len(head) < _HEAD_BYTES)
+    return _TEXT_BY_EXTENSION.get(extension) or _unnamed_text_type(text, is_whole=len(head) < HEAD_BYTES)
 
 
 def _looks_binary(text: str) -> bool:

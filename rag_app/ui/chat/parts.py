@@ -1,5 +1,7 @@
 """What a chat looks like, for whichever state is given: the owner's preview or a visitor's chat."""
 
+from collections.abc import Callable
+
 import reflex as rx
 
 from rag_app.services.retrieval import MAX_QUESTION_CHARACTERS
@@ -22,12 +24,19 @@ from rag_app.ui.components import (
 from rag_app.ui.components.base import Text
 
 
-def chat(state: type[ChatState], *, empty: rx.Component, note: rx.Component | None = None) -> rx.Component:
+def chat(
+    state: type[ChatState],
+    *,
+    empty: rx.Component,
+    note: rx.Component | None = None,
+    more_actions: Callable[[Turn], rx.Component] = lambda _: rx.fragment(),
+) -> rx.Component:
     """Show the conversation with its composer, and the passage that is open beside it.
 
     Args:
         empty: shown before the first question.
         note: a line under the composer.
+        more_actions: what else can be done with an answer.
     """
     n_turns = (_n_turns(state) + rx.Var.create(state.answering).to(int)).to(int)
     return rx.el.div(
@@ -36,7 +45,7 @@ def chat(state: type[ChatState], *, empty: rx.Component, note: rx.Component | No
                 rx.cond(
                     n_turns > 0,
                     rx.el.div(
-                        rx.foreach(state.turns, lambda turn, at: _turn(state, turn, at)),
+                        rx.foreach(state.turns, lambda turn, at: _turn(state, turn, at, more_actions)),
                         rx.cond(state.answering, _growing(state)),
                         class_name="turns",
                     ),
@@ -158,7 +167,9 @@ def _n_turns(state: type[ChatState]) -> rx.vars.NumberVar[int]:
     return rx.Var.create(state.turns).to(list).length().to(int)
 
 
-def _turn(state: type[ChatState], turn: Turn, at: int) -> rx.Component:
+def _turn(
+    state: type[ChatState], turn: Turn, at: int, more_actions: Callable[[Turn], rx.Component]
+) -> rx.Component:
     can_retry = (at == _n_turns(state) - 1) & (state.phase == "") & (state.closed != True)  # noqa: E712
     return rx.el.article(
         asked(turn.question),
@@ -180,6 +191,7 @@ def _turn(state: type[ChatState], turn: Turn, at: int) -> rx.Component:
                     ),
                 ),
             ),
+            rx.cond(turn.html != "", more_actions(turn)),
             rx.cond(turn.facts != "", rx.el.span(turn.facts, class_name="turn-facts")),
         ),
         rx.cond((state.reason_for > 0) & (state.reason_for == turn.answer_id), _reason(state)),

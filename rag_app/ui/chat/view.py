@@ -39,7 +39,10 @@ class SourceView:
 
 @dataclass(frozen=True)
 class Turn:
-    """A question with its answer; `answer_id` is 0 when none was stored."""
+    """A question with its answer; `answer_id` is 0 when none was stored.
+
+    `faq_entry_id` is the entry that gave the answer or was made from it, for an owner to go to.
+    """
 
     question_id: int
     question: str
@@ -52,6 +55,7 @@ class Turn:
     feedback: int = 0
     facts: str = ""
     asked_at: str = ""
+    faq_entry_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -239,7 +243,13 @@ def _answered(turn: Turn, message: Message, *, for_owner: bool) -> Turn:
         reason="" if is_complete else _reason(message, for_owner=for_owner),
         feedback=message.feedback or 0,
         facts=" · ".join(part for part in facts if part),
+        faq_entry_id=_entry_of(message) if for_owner else 0,
     )
+
+
+def _entry_of(message: Message) -> int:
+    curated = message.metadata.get("curated") or {}
+    return message.faq_entry_id or int(curated.get("entry_id") or 0)
 
 
 def _reason(message: Message, *, for_owner: bool) -> str:

@@ -50,8 +50,16 @@ def row(*cells: rx.Component, **attributes: Any) -> rx.Component:
     return rx.el.tr(*cells, role="row", **attributes)
 
 
-def cell(*children: Child, label: str = "", is_number: bool = False) -> rx.Component:
-    """One cell; `label` repeats the header where there is no header row."""
+def cell(
+    *children: Child, label: str = "", is_number: bool = False, is_selectable: bool = False
+) -> rx.Component:
+    """One cell; `label` repeats the header where there is no header row.
+
+    Args:
+        is_selectable: its first child is a box to select the row by.
+    """
+    if is_selectable:
+        children = (rx.el.div(*children, class_name="flex items-start gap-3"),)
     return rx.el.td(
         *children,
         role="cell",

@@ -21,6 +21,7 @@ from rag_app.ui.components import (
     skeleton,
 )
 from rag_app.ui.dashboard.conversations.state import ConversationState
+from rag_app.ui.dashboard.faq.maker import make_faq_button, make_faq_dialog
 from rag_app.ui.dashboard.frame import frame
 
 TITLE = "Conversation · Simple RAG"
@@ -46,6 +47,7 @@ def conversation_page() -> rx.Component:
                 rx.cond(ConversationState.loaded, _turns(), skeleton(class_name="h-40 w-full")),
                 passage_panel(ConversationState),
                 _delete(),
+                make_faq_dialog(),
                 class_name="reader",
             ),
         ),
@@ -144,6 +146,12 @@ def _turn(turn: Turn) -> rx.Component:
         answer(
             ConversationState,
             turn,
+            rx.cond(
+                turn.text != "",
+                make_faq_button(
+                    turn, conversation_id=ConversationState.conversation_id, kb_id=ConversationState.kb_id
+                ),
+            ),
             rx.cond(turn.feedback == 1, badge("Good answer", tone="success", icon="thumb-up")),
             rx.cond(turn.feedback == -1, badge("Bad answer", tone="warn", icon="thumb-down")),
             rx.cond(turn.facts != "", rx.el.span(turn.facts, class_name="turn-facts")),

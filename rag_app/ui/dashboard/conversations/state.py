@@ -98,8 +98,7 @@ class ConversationState(CitationState, rx.State):
     loaded: bool = False
     missing: bool = False
     deleting: bool = False
-
-    _kb_id: int = 0
+    kb_id: int = 0
 
     @rx.event
     async def open(self) -> None:
@@ -152,7 +151,7 @@ class ConversationState(CitationState, rx.State):
         return Asker(owner_id=await current_owner(self))
 
     def _kb_of_documents(self) -> int | None:
-        return self._kb_id
+        return self.kb_id
 
 
 async def _page(state: ConversationsState, owner_id: int, *, before: int | None) -> list[ConversationView]:
@@ -183,7 +182,7 @@ async def _read(state: ConversationState, conversation_id: int, owner_id: int) -
         conversation_id, asker=Asker(owner_id=owner_id), limit=READ
     )
     usage = await services().usage_reports.of_conversation(conversation_id, owner_id=owner_id)
-    state.conversation_id, state._kb_id = conversation.id, conversation.kb_id
+    state.conversation_id, state.kb_id = conversation.id, conversation.kb_id
     [state.conversation] = _views([conversation])
     state.turns = turns(messages, for_owner=True)
     state.cost, state.costs = conversation_cost(usage), answer_costs(usage, messages)

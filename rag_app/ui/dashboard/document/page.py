@@ -21,6 +21,7 @@ from rag_app.ui.components import (
     textarea,
 )
 from rag_app.ui.components.base import Flag, either, negated
+from rag_app.ui.dashboard.document.attempts import attempts
 from rag_app.ui.dashboard.document.state import DocumentState
 from rag_app.ui.dashboard.document.view import Block, ChunkView, TextPart
 from rag_app.ui.dashboard.frame import frame
@@ -76,6 +77,7 @@ def _document() -> rx.Component:
                 label="Contents",
             ),
         ),
+        attempts(),
     )
 
 

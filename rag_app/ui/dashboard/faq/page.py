@@ -17,10 +17,12 @@ from rag_app.ui.components import (
     textarea,
 )
 from rag_app.ui.components.base import either, negated
+from rag_app.ui.components.selection import select_box, selection_bar
 from rag_app.ui.components.table_import import table_import
 from rag_app.ui.dashboard.create_kb.modal import create_kb_dialog
 from rag_app.ui.dashboard.create_kb.state import CreateKbState
 from rag_app.ui.dashboard.current_kb import CurrentKbState
+from rag_app.ui.dashboard.faq.sections import faq_sections
 from rag_app.ui.dashboard.faq.state import FaqState
 from rag_app.ui.dashboard.faq.view import EntryRow
 from rag_app.ui.dashboard.frame import frame
@@ -39,6 +41,7 @@ def faq_page() -> rx.Component:
         _entry_dialog(),
         _import_dialog(),
         _delete_dialog(),
+        _delete_selected_dialog(),
         active=routes.KNOWLEDGE_BASE,
     )
 
@@ -48,10 +51,12 @@ def _entries() -> rx.Component:
         page_header(title=CurrentKbState.name, text=FaqState.count_words, actions=_actions()),
         rx.el.div(
             source_tabs(routes.FAQ),
+            faq_sections(routes.FAQ),
             rx.cond(
                 either(FaqState.n_entries > 0, FaqState.text != ""),
                 rx.fragment(
                     _filter(),
+                    rx.cond(FaqState.rows, _selection()),
                     rx.cond(
                         FaqState.rows,
                         rx.el.ul(rx.foreach(FaqState.rows, _entry), class_name="flex flex-col gap-3"),
@@ -97,8 +102,38 @@ def _filter() -> rx.Component:
     )
 
 
+def _selection() -> rx.Component:
+    return selection_bar(
+        link_button(
+            "Export",
+            href=FaqState.selected_url,
+            icon="download",
+            variant="secondary",
+            size="sm",
+            leaves_app=True,
+        ),
+        button(
+            "Delete",
+            icon="trash",
+            variant="secondary",
+            size="sm",
+            on_click=FaqState.ask_to_delete_selected,
+        ),
+        selected=FaqState.selected,
+        all_selected=FaqState.all_selected,
+        on_all=FaqState.select_page,
+        on_clear=FaqState.clear_selection,
+    )
+
+
 def _entry(entry: EntryRow) -> rx.Component:
     return rx.el.li(
+        select_box(
+            label=f"Select “{entry.question}”",
+            id=entry.id,
+            selected=FaqState.selected,
+            on_change=FaqState.select(entry.id),
+        ),
         rx.el.div(
             rx.el.h2(entry.question, class_name="font-semibold break-words"),
             rx.el.p(entry.answer, class_name="whitespace-pre-line break-words text-[0.9375rem] text-muted"),
@@ -237,6 +272,19 @@ def _delete_dialog() -> rx.Component:
         open=FaqState.deleting_id > 0,
         title=f"Delete “{FaqState.deleting_question}”?",
         on_close=FaqState.keep,
+    )
+
+
+def _delete_selected_dialog() -> rx.Component:
+    return dialog(
+        rx.el.p("Their answers are no longer given or found. Export them first if you may need them."),
+        dialog_actions(
+            button("Keep them", variant="secondary", on_click=FaqState.keep_selected),
+            button("Delete entries", variant="danger", icon="trash", on_click=FaqState.delete_selected),
+        ),
+        open=FaqState.is_deleting_selected,
+        title=f"Delete the selected entries ({FaqState.n_selected})?",
+        on_close=FaqState.keep_selected,
     )
 
 

@@ -49,6 +49,8 @@ class FaqState(rx.State):
     is_importing: bool = False
     deleting_id: int = 0
     deleting_question: str = ""
+    selected: list[int] = []
+    is_deleting_selected: bool = False
 
     _newer: list[int] = []
     _before: int = 0
@@ -69,6 +71,21 @@ class FaqState(rx.State):
         """Where all entries come from."""
         return routes.faq_export(self.kb_id)
 
+    @rx.var
+    def n_selected(self) -> int:
+        """How many entries are selected."""
+        return len(self.selected)
+
+    @rx.var
+    def all_selected(self) -> bool:
+        """Whether all entries on show are."""
+        return bool(self.rows) and len(self.selected) == len(self.rows)
+
+    @rx.var
+    def selected_url(self) -> str:
+        """Where the selected entries come from."""
+        return f"{self.export_url}?{'&'.join(f'ids={each}' for each in self.selected)}"
+
     @rx.event
     async def load(self) -> Any:
         """Show the newest entries of the chosen knowledge base."""
@@ -78,11 +95,13 @@ class FaqState(rx.State):
             return None
         self.kb_id = (await self.get_state(CurrentKbState)).kb_id
         self.text, self.is_open, self.is_importing, self.deleting_id = "", False, False, 0
+        self.is_deleting_selected = False
         self.n_resets += 1
         self.rows, self.n_entries, self.is_loading = [], 0, False
         if self.kb_id == 0:
             return None
-        return await _first_page(self, owner_id)
+        looking = await _first_page(self, owner_id)
+        return [*([looking] if looking else []), *await _open_wished(self, owner_id)]
 
     @rx.event
     async def filter_text(self, text: str) -> Any:
@@ -196,6 +215,48 @@ class FaqState(rx.State):
         looking = await _look(self, owner_id)
         return [*([looking] if looking else []), notify("The entry was deleted.")]
 
+    @rx.event
+    async def select(self, entry_id: int, is_selected: bool) -> None:
+        """Select an entry on show, or not."""
+        await current_owner(self)
+        others = [each for each in self.selected if each != entry_id]
+        is_shown = any(row.id == entry_id for row in self.rows)
+        self.selected = [*others, as_id(entry_id)] if is_selected is True and is_shown else others
+
+    @rx.event
+    async def select_page(self, are_selected: bool) -> None:
+        """Select all entries on show, or none."""
+        await current_owner(self)
+        self.selected = [row.id for row in self.rows] if are_selected is True else []
+
+    @rx.event
+    def clear_selection(self) -> None:
+        """Select nothing."""
+        self.selected = []
+
+    @rx.event
+    async def ask_to_delete_selected(self) -> None:
+        """Ask before entries are lost."""
+        await current_owner(self)
+        self.is_deleting_selected = bool(self.selected)
+
+    @rx.event
+    def keep_selected(self) -> None:
+        """Delete none of them."""
+        self.is_deleting_selected = False
+
+    @rx.event
+    async def delete_selected(self) -> Any:
+        """Delete the entries that were asked for."""
+        if not self.is_deleting_selected:
+            return None
+        owner_id = await current_owner(self)
+        wanted, self.is_deleting_selected = list(self.selected), False
+        await services().faq.delete(self.kb_id, wanted, owner_id=owner_id)
+        looking = await _look(self, owner_id)
+        were = "entry was" if len(wanted) == 1 else "entries were"
+        return [*([looking] if looking else []), notify(f"{len(wanted):,} {were} deleted.")]
+
     @rx.event(background=True)
     async def watch(self) -> Any:
         """Look once a second until every entry on show can be found."""
@@ -229,6 +290,19 @@ async def _store(state: FaqState, form: Any, owner_id: int) -> None:
         await faq.add(kb_id, owner_id=owner_id, question=question, answer=answer, tags=tags)
 
 
+async def _open_wished(state: FaqState, owner_id: int) -> list[Any]:
+    """Open the entry that the address names."""
+    wished = state.router.url.query_parameters.get("entry", "")
+    if not wished:
+        return []
+    try:
+        entry = await services().faq.get(state.kb_id, as_id(wished), owner_id=owner_id)
+    except (InvalidInput, NotFound):
+        return [notify("This entry of the FAQ is not there any more.", tone="warn")]
+    state.form, state.errors, state.is_open = form_of(entry), EntryErrors(), True
+    return []
+
+
 async def _first_page(state: FaqState, owner_id: int) -> Any:
     state._before, state._newer = 0, []
     return await _look(state, owner_id)
@@ -236,6 +310,7 @@ async def _first_page(state: FaqState, owner_id: int) -> Any:
 
 async def _look(state: FaqState, owner_id: int) -> Any:
     state.has_newer = bool(state._newer)
+    state.selected = []
     return FaqState.watch if await _show(state, owner_id) else None
 
 

@@ -33,6 +33,7 @@ from rag_app.ui.dashboard.create_kb.modal import create_kb_dialog
 from rag_app.ui.dashboard.create_kb.state import CreateKbState
 from rag_app.ui.dashboard.current_kb import CurrentKbState
 from rag_app.ui.dashboard.frame import frame
+from rag_app.ui.dashboard.knowledge_base.selection import document_box, document_selection
 from rag_app.ui.dashboard.knowledge_base.state import KnowledgeBaseState
 from rag_app.ui.dashboard.knowledge_base.view import ACCEPT, FILTERS, DocumentRow
 from rag_app.ui.dashboard.source_tabs import source_tabs
@@ -156,6 +157,7 @@ def _list() -> rx.Component:
     return rx.el.section(
         rx.el.h2("Documents", id="documents", class_name="sr-only"),
         _filters(),
+        rx.cond(KnowledgeBaseState.rows, document_selection()),
         rx.cond(
             KnowledgeBaseState.rows,
             table(
@@ -215,6 +217,7 @@ def _filters() -> rx.Component:
 def _document(document: DocumentRow) -> rx.Component:
     return row(
         cell(
+            document_box(document),
             rx.el.div(
                 _name(document),
                 rx.el.div(document.facts, class_name="text-sm font-normal text-muted"),
@@ -226,8 +229,9 @@ def _document(document: DocumentRow) -> rx.Component:
                         class_name="mt-1 flex flex-wrap gap-1.5",
                     ),
                 ),
-                class_name="min-w-0",
-            )
+                class_name="min-w-0 flex-1",
+            ),
+            is_selectable=True,
         ),
         cell(_state(document), label="State"),
         cell(rx.el.span(document.added, class_name="whitespace-nowrap text-muted"), label="Added"),
@@ -237,11 +241,7 @@ def _document(document: DocumentRow) -> rx.Component:
 
 
 def _name(document: DocumentRow) -> rx.Component:
-    return rx.cond(
-        document.is_ready,
-        link(document.name, href=document.href, class_name="row-title"),
-        rx.el.span(document.name, class_name="break-words font-[550]"),
-    )
+    return link(document.name, href=document.href, class_name="row-title")
 
 
 def _state(document: DocumentRow) -> rx.Component:
@@ -277,7 +277,7 @@ def _state(document: DocumentRow) -> rx.Component:
 def _row_menu(document: DocumentRow) -> rx.Component:
     return menu(
         icon("more"),
-        rx.cond(document.is_ready, menu_item("Open", icon="eye", href=document.href)),
+        menu_item("Open", icon="eye", href=document.href),
         rx.cond(
             document.is_working,
             menu_item("Stop reading", icon="stop", on_click=KnowledgeBaseState.cancel(document.job_id)),

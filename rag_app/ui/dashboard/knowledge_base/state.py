@@ -187,9 +187,9 @@ class KnowledgeBaseState(rx.State):
     async def retry_all(self) -> Any:
         """Try every failed file again."""
         owner_id = await current_owner(self)
-        await services().documents.retry_all_failed(self.summary.kb_id, owner_id=owner_id)
+        n_retried = await services().documents.retry_all_failed(self.summary.kb_id, owner_id=owner_id)
         await _first_page(self, owner_id)
-        return KnowledgeBaseState.watch
+        return [KnowledgeBaseState.watch, notify(f"{counted(n_retried, 'file')} will be tried again.")]
 
     @rx.event
     async def cancel(self, job_id: int) -> Any:
@@ -300,6 +300,13 @@ async def read(kb_id: int, *, owner_id: int, status: str, name: str, tag: str, b
         tag=tag or None,
     )
     return Listing(summary(kb), batch(progress), rows(found[:PAGE]), len(found) > PAGE)
+
+
+async def show_again(state: KnowledgeBaseState, owner_id: int) -> None:
+    """Show the first page anew, after many documents were changed at once."""
+    await _first_page(state, owner_id)
+    found = await services().documents.facets(state.summary.kb_id, owner_id=owner_id)
+    state.tags = tag_options(found)
 
 
 async def _first_page(state: KnowledgeBaseState, owner_id: int) -> None:

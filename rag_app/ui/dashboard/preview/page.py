@@ -5,7 +5,9 @@ import reflex as rx
 from rag_app.ui import routes
 from rag_app.ui.chat.elements import page_title
 from rag_app.ui.chat.parts import chat, chat_actions
+from rag_app.ui.chat.view import Turn
 from rag_app.ui.components import empty_state, icon, link_button
+from rag_app.ui.dashboard.faq.maker import make_faq_button, make_faq_dialog
 from rag_app.ui.dashboard.frame import frame
 from rag_app.ui.dashboard.preview.state import PreviewState
 from rag_app.ui.dashboard.sharing.dialog import share_button
@@ -26,13 +28,18 @@ def preview_page() -> rx.Component:
             rx.el.div(
                 page_title(rx.cond(PreviewState.kb_name != "", PreviewState.kb_name + " · Chat", "")),
                 _header(),
-                chat(PreviewState, empty=_welcome()),
+                chat(PreviewState, empty=_welcome(), more_actions=_more),
+                make_faq_dialog(),
                 class_name="preview",
             ),
         ),
         active=routes.KNOWLEDGE_BASES,
         wide=True,
     )
+
+
+def _more(turn: Turn) -> rx.Component:
+    return make_faq_button(turn, conversation_id=PreviewState.conversation_id, kb_id=PreviewState.kb_id)
 
 
 def _header() -> rx.Component:

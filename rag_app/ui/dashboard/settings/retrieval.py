@@ -21,6 +21,7 @@ from rag_app.ui.components import (
 )
 from rag_app.ui.components.base import Flag, Press, Text
 from rag_app.ui.components.field import Options
+from rag_app.ui.dashboard.settings.chunks import chunks_card
 from rag_app.ui.dashboard.settings.embedding import embedding_card
 from rag_app.ui.dashboard.settings.retrieval_state import RetrievalSettingsState
 from rag_app.ui.dashboard.settings.retrieval_view import (
@@ -83,6 +84,7 @@ def _settings() -> rx.Component:
             class_name="my-6 flex flex-col gap-6",
         ),
         embedding_card(),
+        chunks_card(),
         _reset_dialog(),
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 import reflex as rx
 
 from rag_app.bootstrap import services
-from rag_app.domain.knobs import KNOBS
+from rag_app.domain.knobs import SEARCH_KNOBS
 from rag_app.domain.rag_config import PRESETS, RagConfig
 from rag_app.errors import InvalidInput, NotFound, NotSignedIn
 from rag_app.services.rag_configs import preset
@@ -24,6 +24,7 @@ from rag_app.ui.dashboard.settings.retrieval_view import (
     knob_views,
     preset_name,
     reranker_options,
+    searching,
     typed,
 )
 
@@ -76,7 +77,7 @@ class RetrievalSettingsState(rx.State):
     async def change(self, name: str, value: Any) -> None:
         """Turn a knob."""
         await current_owner(self)
-        knob = KNOBS[one_of(name, KNOBS)]
+        knob = SEARCH_KNOBS[one_of(name, SEARCH_KNOBS)]
         new = typed(knob, value)
         if new == self._draft[name]:  # told late: saving has read it from the form before
             return
@@ -92,7 +93,7 @@ class RetrievalSettingsState(rx.State):
         chosen = one_of(name, [*PRESETS, "own"])
         if chosen == "own" and not self._own:
             return
-        self._draft = self._own if chosen == "own" else preset(chosen).model_dump()
+        self._draft = self._own if chosen == "own" else searching(preset(chosen))
         self.n_forms += 1
         _show(self)
 
@@ -162,7 +163,7 @@ async def _keep(state: RetrievalSettingsState, owner_id: int, changes: Mapping[s
 
 def _begin(state: RetrievalSettingsState, config: RagConfig, *, before: dict[str, Any] | None = None) -> None:
     """Show what is saved; what was saved `before` can be brought back."""
-    state._saved = state._draft = config.model_dump()
+    state._saved = state._draft = searching(config)
     state._own = {} if preset_name(state._draft) else state._draft
     state._before = before if before and before != state._saved else {}
     state.rerankers = reranker_options(state._not_set_up, saved=config.reranker)
@@ -190,7 +191,7 @@ def _typed_last(form: object, draft: Mapping[str, Any]) -> dict[str, Any]:
     sent = form if isinstance(form, Mapping) else {}
     typed_now = {
         name: typed(knob, sent[name])
-        for name, knob in KNOBS.items()
+        for name, knob in SEARCH_KNOBS.items()
         if name in sent and knob.kind in {"number", "whole number"}
     }
     return {name: value for name, value in typed_now.items() if not _is_same(name, value, draft[name])}

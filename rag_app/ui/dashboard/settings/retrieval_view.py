@@ -4,8 +4,8 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rag_app.domain.knobs import KNOBS, Knob
-from rag_app.domain.rag_config import PRESETS, RagConfig, preset_of
+from rag_app.domain.knobs import SEARCH_KNOBS, Knob
+from rag_app.domain.rag_config import PRESETS, READING_KNOBS, RagConfig, preset_of
 from rag_app.ui.wording import counted
 
 
@@ -80,7 +80,7 @@ CHOICES: dict[str, dict[str, str]] = {
     },
 }
 
-RECOMMENDED: dict[str, Any] = {name: knob.default for name, knob in KNOBS.items()}
+RECOMMENDED: dict[str, Any] = {name: knob.default for name, knob in SEARCH_KNOBS.items()}
 PRESET_TITLES = {"fast": "Fast", "balanced": "Balanced", "thorough": "Thorough"}
 
 
@@ -120,7 +120,7 @@ def knob_views(
             error=(problems or {}).get(name, ""),
             is_own=values[name] != knob.default,
         )
-        for name, knob in KNOBS.items()
+        for name, knob in SEARCH_KNOBS.items()
     }
 
 
@@ -129,13 +129,13 @@ def reranker_options(not_set_up: Container[str], *, saved: str) -> list[tuple[st
     return [
         (name, f"{title} (not set up here)" if name in not_set_up else title)
         for name, title in CHOICES["reranker"].items()
-        if name not in not_set_up or name in {saved, KNOBS["reranker"].default}
+        if name not in not_set_up or name in {saved, SEARCH_KNOBS["reranker"].default}
     ]
 
 
 def shown(name: str, value: Any) -> str:
     """Where a knob stands, in words; nothing for what is no value of it."""
-    knob = KNOBS[name]
+    knob = SEARCH_KNOBS[name]
     if knob.kind == "switch":
         return "on" if value else "off"
     if knob.kind == "choice":
@@ -147,7 +147,7 @@ def shown(name: str, value: Any) -> str:
 
 def recommended(name: str) -> str:
     """What we recommend for a knob."""
-    return shown(name, KNOBS[name].default)
+    return shown(name, SEARCH_KNOBS[name].default)
 
 
 def typed(knob: Knob, sent: Any) -> Any:
@@ -165,9 +165,14 @@ def typed(knob: Knob, sent: Any) -> Any:
     return round(number, 2)
 
 
+def searching(config: RagConfig) -> dict[str, Any]:
+    """The knobs of searching; how documents are cut has a card of its own."""
+    return config.model_dump(exclude=set(READING_KNOBS))
+
+
 def preset_name(values: Mapping[str, Any]) -> str:
     """The preset that these values are; nothing when they were set by hand."""
-    return next((name for name, preset in PRESETS.items() if preset.model_dump() == values), "")
+    return next((name for name, preset in PRESETS.items() if searching(preset) == values), "")
 
 
 def config_words(config: RagConfig) -> str:
