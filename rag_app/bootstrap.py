@@ -35,6 +35,8 @@ from rag_app.rag.model_table import model_table
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import find_tessdata, remove_leftovers
 from rag_app.rag.rerankers.contract import Reranker, RerankerParts
+from rag_app.rag.sources._mail_oauth import OAuthProvider, google, microsoft
+from rag_app.rag.sources._mail_presets import IMAP_PORT, IMAPS_PORT
 from rag_app.rag.sources.contract import SourceParts
 from rag_app.services.accounts import AccountService
 from rag_app.services.admin import AdminService
@@ -56,6 +58,7 @@ from rag_app.services.ingestion import IngestionService
 from rag_app.services.knowledge_bases import KnowledgeBaseService
 from rag_app.services.limits import LimitService
 from rag_app.services.llms import LLMs
+from rag_app.services.mailboxes import MailboxService
 from rag_app.services.maintenance import MaintenanceService
 from rag_app.services.model_admin import ModelAdminService
 from rag_app.services.model_calls import ModelCalls
@@ -105,6 +108,7 @@ class Services:
     conversations: ConversationService
     sharing: SharingService
     sources: SourceService
+    mailboxes: MailboxService
     source_runs: SourceRunService
     health: HealthService
     embedding_switches: EmbeddingSwitchService
@@ -205,6 +209,7 @@ def build(config: Settings) -> Services:
         _source_parts(config, parse_limits),
         key_ring(config),
     )
+    sources = SourceService(sessions, source_readers, jobs_queue, storage, quotas)
     documents = DocumentService(sessions, storage, jobs_queue, all_embedders, config.max_upload_bytes, quotas)
     access_tokens = AccessTokens(secret_key(config))
     stopping = Stopping()
@@ -244,7 +249,8 @@ def build(config: Settings) -> Services:
         chat=ChatService(sessions, retrieval, questions, calls, stopping, limits, quotas),
         conversations=ConversationService(sessions),
         sharing=SharingService(sessions, config.base_url),
-        sources=SourceService(sessions, source_readers, jobs_queue, storage, quotas),
+        sources=sources,
+        mailboxes=MailboxService(sources, key_ring(config), limits, mail_providers(config), config.base_url),
         source_runs=SourceRunService(
             sessions, source_readers, jobs_queue, storage, quotas, config.max_upload_bytes
         ),
@@ -296,10 +302,33 @@ def _source_parts(config: Settings, limits: ParseLimits) -> SourceParts:
     return SourceParts(
         check_url=guard.parse,
         transport=lambda: GuardedTransport(guard, ssl_context=trusted),
-        addresses=guard.addresses,
+        addresses=replace(guard, ports=frozenset({IMAP_PORT, IMAPS_PORT})).addresses,
+        is_listed=guard.is_own,
         parse_limits=limits,
         user_agent=f"SimpleRAG (+{config.base_url})",  # so that who runs a website knows whom to ask
+        settings={"oauth": mail_providers(config)},
     )
+
+
+def mail_providers(config: Settings) -> dict[str, OAuthProvider]:
+    """The sign-ins for mail that the operator has set up."""
+    found: dict[str, OAuthProvider] = {}
+    if config.google_oauth_client_id:
+        secret = config.google_oauth_client_secret
+        found["gmail"] = google(
+            config.google_oauth_client_id,
+            secret.get_secret_value() if secret else "",
+            config.google_oauth_base_url,
+        )
+    if config.microsoft_oauth_client_id:
+        secret = config.microsoft_oauth_client_secret
+        found["outlook"] = microsoft(
+            config.microsoft_oauth_client_id,
+            secret.get_secret_value() if secret else "",
+            config.microsoft_oauth_tenant,
+            config.microsoft_oauth_base_url,
+        )
+    return found
 
 
 def hub_embedder(config: Settings) -> HubEmbedderModel | None:

@@ -30,6 +30,8 @@ from rag_app.ui.dashboard.conversations.state import ConversationsState, Convers
 from rag_app.ui.dashboard.document import page as document
 from rag_app.ui.dashboard.document.attempts import AttemptsState
 from rag_app.ui.dashboard.document.state import DocumentState
+from rag_app.ui.dashboard.email import page as email
+from rag_app.ui.dashboard.email.state import MailboxesState, MailboxState
 from rag_app.ui.dashboard.faq import page as faq
 from rag_app.ui.dashboard.faq import unanswered_page as unanswered
 from rag_app.ui.dashboard.faq.state import FaqState
@@ -93,6 +95,18 @@ app.add_page(
     on_load=[*OPEN, KnowledgeBaseState.load, SelectionState.clear],
 )
 app.add_page(faq.faq_page, route=routes.FAQ, title=faq.TITLE, on_load=[*OPEN, FaqState.load])
+app.add_page(
+    email.email_page,
+    route=routes.EMAIL,
+    title=email.TITLE,
+    on_load=[*OPEN, MailboxesState.load],
+)
+app.add_page(
+    email.mailbox_page,
+    route=routes.MAILBOX,
+    title=email.DETAIL_TITLE,
+    on_load=[*OPEN, MailboxState.load],
+)
 app.add_page(
     unanswered.unanswered_page,
     route=routes.UNANSWERED,

@@ -165,6 +165,26 @@ class Settings(BaseSettings):
     gemini_api_key: SecretStr | None = Field(None, description="Key for Google Gemini.")
     gemini_base_url: str | None = Field(None, description="A proxy in front of Gemini.")
 
+    google_oauth_client_id: str | None = Field(
+        None, description="Lets owners connect Gmail by signing in with Google: docs/oauth-setup.md."
+    )
+    google_oauth_client_secret: SecretStr | None = Field(None, description="Belongs to it.")
+    google_oauth_base_url: str | None = Field(
+        None, description="Another server for that, which answers at /authorize, /token and /revoke."
+    )
+    microsoft_oauth_client_id: str | None = Field(
+        None, description="Lets owners connect Outlook by signing in with Microsoft: docs/oauth-setup.md."
+    )
+    microsoft_oauth_client_secret: SecretStr | None = Field(None, description="Belongs to it.")
+    microsoft_oauth_tenant: str = Field(
+        "common",
+        pattern=r"[A-Za-z0-9.-]+",
+        description="Whose accounts may sign in: `common`, `organizations`, or a directory's id.",
+    )
+    microsoft_oauth_base_url: str | None = Field(
+        None, description="Another server for that, which answers at /authorize and /token."
+    )
+
     @field_validator("rag_data_dir")
     @classmethod
     def _absolute(cls, value: Path) -> Path:

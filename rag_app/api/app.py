@@ -24,6 +24,7 @@ from rag_app.api.routes import (
     health,
     knowledge_bases,
     limits,
+    mailboxes,
     prompt_previews,
     provider_keys,
     rag_configs,
@@ -74,6 +75,7 @@ def create_api() -> FastAPI:
         shared,
         usage,
         limits,
+        mailboxes,
         web_sources,
     ):
         api.include_router(module.router)

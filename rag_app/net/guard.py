@@ -23,7 +23,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 LOOK_UP_S = 5.0  # somebody waits for it
 DEFAULT_PORTS = {"http": 80, "https": 443}
-# Ports above 1023 of services that speak something else; below it only 80 and 443 may be used.
+# Ports above 1023 of services that speak something else; below it only a guard's `ports` may be used.
 OTHER_SERVICES = frozenset({
     1025, 1080, 1433, 1521, 1720, 1723, 1883, 2049, 2181, 2375, 2376, 2379, 2380, 3128, 3306, 3389, 3659,
     4045, 4190, 4369, 5060, 5061, 5432, 5433, 5671, 5672, 5900, 5984, 5985, 5986, 6000, 6379, 6380, 6432,
@@ -59,12 +59,13 @@ class Guard:
     """Lets through what is public or listed.
 
     `needs_https` where secrets travel: then only hosts that are listed themselves, not just their network,
-    may be spoken to in the open.
+    may be spoken to in the open. `ports` are those below 1024 that may be used: mail servers have others.
     """
 
     private: PrivateHosts = field(default_factory=PrivateHosts)
     needs_https: bool = False
     resolve: Resolve = look_up
+    ports: frozenset[int] = frozenset(DEFAULT_PORTS.values())
 
     def parse(self, text: str) -> httpx2.URL:
         """Read an address that somebody typed, and check its form. Raises AddressRefused."""
@@ -86,7 +87,7 @@ class Guard:
         if url.userinfo:
             raise AddressRefused("An address must not hold a user name or password.")
         host, port = host_of(url), url.port if url.port is not None else DEFAULT_PORTS[url.scheme]
-        is_own = self._is_own(host, port)
+        is_own = self.is_own(host, port)
         if not self._may_be_typed(host, is_own=is_own):
             raise AddressRefused(NO_PUBLIC_SERVER)
         self._check_port(host, port)
@@ -139,14 +140,17 @@ class Guard:
             return False
         return bool(around) or (is_named and is_own_network(address)) or is_public(address)
 
-    def _is_own(self, host: str, port: int) -> bool:
+    def is_own(self, host: str, port: int) -> bool:
+        """Whether the operator lists this very host, by its name or address."""
         literal = _address(host)
-        return self.private.names(host, port) or (literal is not None and bool(self.private.around(literal)))
+        return self.private.names(_plain(host), port) or (
+            literal is not None and bool(self.private.around(literal))
+        )
 
     def _check_port(self, host: str, port: int) -> None:
         if self.private.names_port(_plain(host), port):
             return
-        if port not in DEFAULT_PORTS.values() and (not 1024 <= port < 65536 or port in OTHER_SERVICES):
+        if port not in self.ports and (not 1024 <= port < 65536 or port in OTHER_SERVICES):
             raise AddressRefused(f"Port {port} is not one that such servers use.")
 
 

@@ -54,6 +54,7 @@ MAX_DIFF = 20_000  # characters
 MAX_TEXT_TO_COMPARE = 400_000
 DUE_AT_ONCE = 200
 REMOVED_AT_ONCE = 100
+KNOWN_AT_ONCE = 1_000
 OUR_FAULT = (
     "Something went wrong on our side while reading this. It is tried again; the details are in the log."
 )
@@ -204,13 +205,27 @@ class SourceRunService:
                 await access.enter(session, scope)
                 return await source_runs.known(session, scope, source_id=source.id, keys=keys)
 
+        async def every() -> AsyncIterator[KnownItem]:
+            after = 0
+            while True:
+                async with self.sessions() as session:
+                    await access.enter(session, scope)
+                    some = await source_runs.known_after(
+                        session, scope, source_id=source.id, after=after, limit=KNOWN_AT_ONCE
+                    )
+                for item_id, item in some:
+                    after = item_id
+                    yield item
+                if len(some) < KNOWN_AT_ONCE:
+                    return
+
         most = None
         if getattr(module, "ITEMS_LIMIT", None) == "pages_per_crawl":
             most = await self.quotas.pages_per_crawl(owner_id=scope.owner_id)
         secret = self.readers.open(stored, owner_id=scope.owner_id)
         reader = self.readers.build(source.kind, source.config, secret=secret, save_secret=save_secret)
         turn.progress.counts = Counts()  # an attempt sees everything again
-        events = reader.read(RunContext(cursor, known, most, tuple(again)))
+        events = reader.read(RunContext(cursor, known, most, tuple(again), every))
         async with contextlib.aclosing(events):
             async for event in events:
                 await self._keep(turn, event)

@@ -45,6 +45,7 @@ TABS = [
     Tab("Conversations", "chat", routes.CONVERSATIONS),
     Tab("Semantic Search", "search", routes.SEARCH),
     Tab("Knowledge Base", "book", routes.KNOWLEDGE_BASE),
+    Tab("Email Integration", "mail", routes.EMAIL),
     Tab("Web Sources", "globe", routes.WEB_SOURCES),
     Tab("Usage", "chart", routes.USAGE),
     Tab("Settings", "settings", routes.SETTINGS),

@@ -280,6 +280,22 @@ async def known(
     return {row.key: KnownItem(row.key, row.status, row.state, row.sha256) for row in found}
 
 
+async def known_after(
+    session: AsyncSession, scope: KbScope, *, source_id: int, after: int, limit: int
+) -> list[tuple[int, KnownItem]]:
+    """Items that belong to no other, with their ids, in the order of these, beginning behind `after`."""
+    found = await run(
+        session,
+        sa.text("""
+            SELECT id, key, status, state, sha256 FROM source_items
+            WHERE kb_id = :kb_id AND source_id = :source_id AND id > :after AND parent = ''
+            ORDER BY id LIMIT :limit
+        """),
+        params={"kb_id": scope.kb_id, "source_id": source_id, "after": after, "limit": limit},
+    )
+    return [(row.id, KnownItem(row.key, row.status, row.state, row.sha256)) for row in found]
+
+
 async def failed(session: AsyncSession, scope: KbScope, *, source_id: int, limit: int) -> list[KnownItem]:
     """Items that could not be read."""
     found = await run(

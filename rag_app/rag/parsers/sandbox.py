@@ -35,7 +35,7 @@ SOURCE_ROOT = Path(rag_app.__file__).parents[1]
 # so much, so it must not keep compiled modules (-B): one that was cut off would break everybody's.
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
-    "from rag_app.rag.parsers import _child; _child.main(sys.argv[2])"
+    "import importlib; importlib.import_module(sys.argv[2]).main(sys.argv[3])"
 )
 _PREFIX = "simple-rag-parse-"
 _DEBIAN_TESSDATA = "/usr/share/tesseract-ocr"
@@ -79,7 +79,9 @@ async def parse_file(
     """
     async with private_folder() as folder:
         request = _request(path, file_name, limits, ocr_data)
-        exit_code = await _run(request, folder, wall_s=limits.wall_s, on_progress=on_progress)
+        exit_code = await run_child(
+            _child.__name__, request, folder, wall_s=limits.wall_s, on_progress=on_progress
+        )
         return await asyncio.to_thread(_result, folder, exit_code, _child.max_result_bytes(limits))
 
 
@@ -134,11 +136,23 @@ def remove_leftovers() -> int:
     return n_removed
 
 
-async def _run(
-    request: str, folder: Path, *, wall_s: float, on_progress: Callable[[float], None] | None
+async def run_child(
+    module: str,
+    request: str,
+    folder: Path,
+    *,
+    wall_s: float,
+    on_progress: Callable[[float], None] | None = None,
 ) -> int:
-    """Run the child to its end and return its exit code; whatever happens, no process is left."""
-    process = await _start(request, folder)
+    """Call `main` of a module in a child to its end and return the exit code; no process is left.
+
+    The module confines itself (`_confinement`) before it looks at anything untrusted.
+
+    Raises:
+        PermanentError: it took longer than `wall_s`.
+        TransientError: it could not be started.
+    """
+    process = await _start(module, request, folder)
     try:
         async with asyncio.timeout(wall_s):
             await _follow(process, on_progress)
@@ -149,7 +163,7 @@ async def _run(
         await end(process)
 
 
-async def _start(request: str, folder: Path) -> Process:
+async def _start(module: str, request: str, folder: Path) -> Process:
     try:
         with (folder / "stderr").open("wb") as stderr:
             return await asyncio.create_subprocess_exec(
@@ -159,6 +173,7 @@ async def _start(request: str, folder: Path) -> Process:
                 "-c",
                 _START,
                 str(SOURCE_ROOT),
+                module,
                 request,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,

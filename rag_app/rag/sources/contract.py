@@ -10,7 +10,7 @@ never as an error. Errors that it raises end the attempt: `TransientError` is tr
 waits for the owner.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, Protocol
@@ -117,6 +117,11 @@ class Note:
 Event = Found | Same | Left | Gone | SawEverything | Checkpoint | Progress | Note
 
 
+async def _nothing() -> AsyncIterator[KnownItem]:
+    for each in ():
+        yield each
+
+
 @dataclass(frozen=True)
 class RunContext:
     """What a run knows when it begins.
@@ -126,12 +131,14 @@ class RunContext:
         known: looks up items of earlier runs by their keys, a few hundred at a time.
         max_items: the most items the owner's plan lets this run read; None for any number.
         again: items that failed and are to be tried again, though nothing may say that they changed.
+        every: all items that belong to no other, for kinds that learn of what has gone by comparing.
     """
 
     cursor: Mapping[str, Any]
     known: Callable[[Sequence[str]], Awaitable[Mapping[str, KnownItem]]]
     max_items: int | None = None
     again: tuple[KnownItem, ...] = ()
+    every: Callable[[], AsyncIterator[KnownItem]] = _nothing
 
 
 @dataclass(frozen=True)
@@ -147,6 +154,7 @@ class SourceParts:
             Raises PermanentError where it may not be reached, OSError where there is none.
         secret: the source's own, decrypted; None where it has none.
         save_secret: keeps a secret that changed during a run, such as a refreshed token.
+        is_listed: whether the operator lists a host and port, which may then do without encryption.
     """
 
     check_url: Callable[[str], httpx2.URL]
@@ -157,6 +165,7 @@ class SourceParts:
     secret: str | None = None
     save_secret: Callable[[str], Awaitable[None]] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    is_listed: Callable[[str, int], bool] = lambda host, port: False
 
 
 class SourceReader(Protocol):

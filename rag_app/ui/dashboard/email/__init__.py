@@ -1,0 +1,1 @@
+"""Mailboxes of a knowledge base: connect, watch, change."""
