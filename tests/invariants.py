@@ -86,6 +86,14 @@ _RULES = {
         FULL JOIN (SELECT kb_id, sum(frequency) AS n FROM ({_LIVING}) l GROUP BY kb_id) l USING (kb_id)
         WHERE coalesce(s.n, 0) <> coalesce(l.n, 0)""",
     "embeddings kept for nothing": "SELECT document_id::text FROM pending_embeddings",
+    "items of sources without what was kept of them": """
+        SELECT key FROM source_items i WHERE status = 'kept' AND NOT EXISTS (
+          SELECT 1 FROM documents d WHERE d.id = i.document_id AND d.sha256 = i.sha256)""",
+    "documents of sources that no item has": """
+        SELECT name FROM documents d WHERE source_id IS NOT NULL AND NOT EXISTS (
+          SELECT 1 FROM source_items i WHERE i.document_id = d.id)""",
+    "runs that have not come to an end": """
+        SELECT id || ' is ' || status FROM source_runs WHERE status IN ('waiting', 'running')""",
     "ingestions left in the queue": """
         SELECT args::text || ' is ' || status FROM procrastinate_jobs WHERE task_name = 'ingest_document'""",
 }

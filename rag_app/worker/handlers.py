@@ -58,7 +58,7 @@ def register(app: procrastinate.App, services: Services) -> None:
         await services.source_runs.tend()
 
     @app.task(name=READ_SOURCE, pass_context=True, retry=Retries(), queue=SOURCES)
-    async def read_source(context: JobContext, run_id: int) -> None:
+    async def read_source(context: JobContext, run_id: int, n_crashes: int = 0) -> None:
         await services.source_runs.work(run_id, is_last_try=context.job.attempts >= MAX_TRIES)
 
     @app.periodic(cron="17 * * * *")

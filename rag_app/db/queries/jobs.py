@@ -308,7 +308,7 @@ async def may_sweep(session: AsyncSession) -> bool:
 
 
 async def release_stalled(session: AsyncSession, *, stalled_after_s: float) -> int:
-    """Make what dead workers had in hand wait again; returns how many ingestions.
+    """Make what dead workers had in hand wait again; returns how many ingestions and readings of sources.
 
     A crash is counted on the queue's row, which lasts until the job ends or is asked for anew.
     Other tasks come again by themselves.
@@ -324,13 +324,16 @@ async def release_stalled(session: AsyncSession, *, stalled_after_s: float) -> i
         sa.text(f"""
             UPDATE procrastinate_jobs j SET status = 'todo', worker_id = NULL, scheduled_at = NULL,
               args = args || jsonb_build_object('n_crashes', coalesce((args->>'n_crashes')::int, 0) + 1)
-            WHERE {stalled} AND j.task_name = 'ingest_document'
+            WHERE {stalled} AND j.task_name IN ('ingest_document', 'read_source')
         """),
         params=params,
     )
     await run(
         session,
-        sa.text(f"DELETE FROM procrastinate_jobs j WHERE {stalled} AND j.task_name <> 'ingest_document'"),
+        sa.text(
+            f"DELETE FROM procrastinate_jobs j WHERE {stalled} "
+            "AND j.task_name NOT IN ('ingest_document', 'read_source')"
+        ),
         params=params,
     )
     return released.rowcount
