@@ -97,7 +97,10 @@ class MailboxService:
         """
         await self.sources.list_of(kb_id, owner_id=owner_id, kind=email.NAME)
         self.limits.hit("mailbox-test", str(owner_id), per_minute=TESTS_PER_MINUTE)
-        raw = await self._with_server(raw) if source_id is None else raw
+        if source_id is not None:
+            there = await self.sources.get(kb_id, source_id, owner_id=owner_id, kind=email.NAME)
+            raw = dict(there.config) | dict(raw)
+        raw = await self._with_server(raw)
         check = await self.sources.check(
             kb_id,
             owner_id=owner_id,
@@ -106,10 +109,7 @@ class MailboxService:
             secret=_of_password(password),
             source_id=source_id,
         )
-        if source_id is not None and not raw.get("host"):
-            return Connection(check)
-        config = email.check_config(raw) if source_id is None else raw
-        return Connection(check, _server(config))
+        return Connection(check, _server(email.check_config(raw)))
 
     async def create(
         self,

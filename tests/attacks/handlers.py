@@ -498,7 +498,7 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "KnowledgeBaseState.retry": lambda a: documents(a, a.job_id),
     "KnowledgeBaseState.retry_all": documents,
     "KnowledgeBaseState.cancel": lambda a: documents(a, a.job_id),
-    "SelectionState.clear": documents,
+    "SelectionState.clear": documents_selected,
     "SelectionState.select": lambda a: documents_selected(a, a.document_id, True),
     "SelectionState.select_page": lambda a: documents_selected(a, True),
     "SelectionState.ask_to_delete": documents_selected,
@@ -508,7 +508,9 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "SelectionState.read_again": documents_selected,
     "SelectionState.retry": documents_selected,
     # one document
-    "AttemptsState.load": document,
+    "AttemptsState.load": lambda a: call(
+        url=f"/knowledge/document/{a.document_id}?kb={a.kb_id}", kb_id=a.kb_id
+    ),
     "DocumentState.load": document,
     "DocumentState.open_tab": lambda a: document(a, "chunks"),
     "DocumentState.earlier": document,
