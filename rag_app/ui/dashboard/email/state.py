@@ -94,7 +94,7 @@ class MailboxesState(SourcesState, rx.State):
     def folders_hint(self) -> str:
         """How folders are named, and where their names come from."""
         if self.by_sign_in and not self.form.id:
-            return "Separated by commas; the inbox, if you name none. Once connected, you can choose from a list."
+            return "Separated by commas; the inbox, if you name none. You can choose from a list later."
         return "Separated by commas; the inbox, if you name none. The connection test lists them all."
 
     @rx.var
