@@ -157,6 +157,13 @@ def document(a: Estate, *args: Any, **more: Any) -> Call:
     return call(*args, url=url, vars=remembered, kb_id=a.kb_id, **more)
 
 
+def of_versions(a: Estate, *args: Any, **remembered: Any) -> Call:
+    """A call from the versions of a document, made to remember A's."""
+    remembered = {"_kb_id": a.kb_id, "_document_id": a.document_id, "using": 1, **remembered}
+    url = f"/knowledge/document/{a.document_id}?kb={a.kb_id}"
+    return call(*args, url=url, vars=remembered, kb_id=a.kb_id)
+
+
 def share(a: Estate, *args: Any) -> Call:
     """A call from the window of the public link, made to remember A's."""
     return call(*args, vars={"kb_id": a.kb_id})
@@ -513,6 +520,13 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     ),
     "DocumentState.load": document,
     "DocumentState.open_tab": lambda a: document(a, "chunks"),
+    "DocumentState.refresh": document,
+    "VersionsState.load": lambda a: of_versions(a, using=0),
+    "VersionsState.uploaded": lambda a: of_versions(a, "a.txt", True),
+    "VersionsState.ask": lambda a: of_versions(a, 1),
+    "VersionsState.keep": of_versions,
+    "VersionsState.watch": lambda a: of_versions(a, is_busy=True),
+    "VersionsState.use": of_versions,
     "DocumentState.earlier": document,
     "DocumentState.later": lambda a: document(a, vars={"tab": "chunks"}),
     "DocumentState.add_tags": lambda a: document(a, {"tags": "Mine"}),
@@ -524,6 +538,8 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "KnowledgeBaseState.read_again": lambda a: documents(a, a.document_id),
     "ChunksState.read_again": cutting,
     "KnowledgeBaseState.ask_to_delete": lambda a: documents(a, a.document_id),
+    "KnowledgeBaseState.ask_to_replace": lambda a: documents(a, a.document_id),
+    "KnowledgeBaseState.replaced": lambda a: documents(a, "a.txt", True),
     "KnowledgeBaseState.keep": documents,
     "KnowledgeBaseState.delete": lambda a: documents(a, vars={"deleting_id": a.document_id}),
     "SelectionState.delete": lambda a: call(
