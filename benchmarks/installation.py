@@ -6,13 +6,13 @@ import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from rag_app import bootstrap, log
+from rag_app import bootstrap, log, processes
 from rag_app.bootstrap import Services
 from rag_app.db import embedded
-from rag_app.db.migrations import upgrade
 from rag_app.services.accounts import Caller
 from rag_app.settings import Settings
 from rag_app.worker.handlers import register
@@ -38,16 +38,21 @@ class Installation:
 
 
 @contextlib.asynccontextmanager
-async def installation() -> AsyncIterator[Installation]:
-    """Start one in a temporary folder, with one account, and remove it afterwards."""
+async def installation(**changes: Any) -> AsyncIterator[Installation]:
+    """Start one in a temporary folder, with one account, and remove it afterwards.
+
+    Args:
+        changes: settings that differ from a fresh installation's.
+    """
     log.configure(json=False, level="WARNING")
     folder = Path(tempfile.mkdtemp(prefix="rag-", dir="/tmp"))
     MODELS.mkdir(exist_ok=True)
     (folder / "models").symlink_to(MODELS)
     try:
         with embedded.start(folder) as server:
-            upgrade(server.dsn())
-            config = Settings(database_url=server.dsn(), rag_data_dir=folder, _env_file=None)  # ty: ignore
+            known: dict[str, Any] = {"database_url": server.dsn(), "rag_data_dir": folder, **changes}
+            config = Settings(**known, _env_file=None)
+            processes.migrate(config)
             services = bootstrap.build(config)
             register(services.jobs_queue, services)
             bootstrap.use(services)

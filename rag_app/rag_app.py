@@ -30,6 +30,7 @@ from rag_app.ui.dashboard.conversations.state import ConversationsState, Convers
 from rag_app.ui.dashboard.document import page as document
 from rag_app.ui.dashboard.document.attempts import AttemptsState
 from rag_app.ui.dashboard.document.state import DocumentState
+from rag_app.ui.dashboard.document.versions_state import VersionsState
 from rag_app.ui.dashboard.email import page as email
 from rag_app.ui.dashboard.email.state import MailboxesState, MailboxState
 from rag_app.ui.dashboard.faq import page as faq
@@ -129,7 +130,7 @@ app.add_page(
     document.document_page,
     route=routes.DOCUMENT,
     title=document.TITLE,
-    on_load=[*OPEN, DocumentState.load, AttemptsState.load],
+    on_load=[*OPEN, DocumentState.load, VersionsState.load, AttemptsState.load],
 )
 app.add_page(
     settings_tab.settings_page,

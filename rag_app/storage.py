@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag_app.errors import InvalidInput, StorageFull, TooLarge
+from rag_app.errors import InvalidInput, RagAppError, StorageFull, TooLarge
 
 GRACE_S = 600.0  # longer than any upload takes from its last byte to its row
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
@@ -61,11 +61,16 @@ class Storage:
 
     @contextlib.asynccontextmanager
     async def hold(
-        self, stream: AsyncIterator[bytes], *, name: str, max_bytes: int
+        self,
+        stream: AsyncIterator[bytes],
+        *,
+        name: str,
+        max_bytes: int,
+        refusal: RagAppError | None = None,
     ) -> AsyncGenerator[HeldFile]:
         """Write a stream of bytes down to be looked at; it is gone afterwards, unless it was kept.
 
-        Raises: as `receive`.
+        Raises: as `receive`; `refusal`, where one is given, in the place of TooLarge.
         """
         incoming = self.root / "incoming"
         try:
@@ -79,7 +84,7 @@ class Storage:
                 async for block in stream:
                     size += len(block)
                     if size > max_bytes:
-                        raise TooLarge(f"{name} is larger than {max_bytes // 2**20:,} MB.")
+                        raise refusal or TooLarge(f"{name} is larger than {max_bytes // 2**20:,} MB.")
                     digest.update(block)
                     file.write(block)
             yield HeldFile(Path(temporary), digest.hexdigest(), size)

@@ -34,8 +34,15 @@ class Limit:
     period: Period = ""
     least: int = 0
 
+    @property
+    def is_in_bytes(self) -> bool:
+        """Whether it is told in MB and GB."""
+        return self.name.endswith("_bytes")
+
     def in_words(self, n: int) -> str:
         """So much of it: "25 knowledge bases", "5.0 GB of files"."""
+        if self.name == "file_size_bytes":
+            return f"files of up to {size(n)}"
         if self.name == "storage_bytes":
             return f"{size(n)} of files"
         return f"{n:,} {self.one if n == 1 else self.many}"
@@ -45,6 +52,10 @@ KNOWLEDGE_BASES = Limit("knowledge_bases", "Knowledge bases", "knowledge base", 
 DOCUMENTS = Limit("documents", "Documents", "document", "documents")
 STORAGE = Limit("storage_bytes", "Storage for files", "byte", "bytes")
 CHUNKS = Limit("chunks", "Chunks of text", "chunk of text", "chunks of text")
+FILE_SIZE = Limit("file_size_bytes", "Size of one file", "byte", "bytes", least=1)
+DOCUMENT_PAGES = Limit(
+    "pages_per_document", "Pages of one document", "page of one document", "pages of one document", least=1
+)
 CRAWL_PAGES = Limit("pages_per_crawl", "Pages of one website", "page of one website", "pages of one website")
 MAILBOXES = Limit("mailboxes", "Mailboxes", "mailbox", "mailboxes")
 MESSAGES = Limit("messages_per_month", "Questions a month", "question a month", "questions a month", "month")
@@ -80,6 +91,8 @@ LIMITS: dict[str, Limit] = {
         KNOWLEDGE_BASES,
         DOCUMENTS,
         STORAGE,
+        FILE_SIZE,
+        DOCUMENT_PAGES,
         CHUNKS,
         MESSAGES,
         TOKENS,
@@ -136,6 +149,14 @@ class OwnerPlan:
     def most(self, limit: Limit) -> int | None:
         """How much is allowed, None without a limit."""
         return self.limits.get(limit.name)
+
+
+@dataclass(frozen=True)
+class OneFile:
+    """How large one file may be; `plan` names the plan that says so, empty where the installation does."""
+
+    most_bytes: int
+    plan: str = ""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from rag_app.domain.knowledge_bases import Document, Job, KbScope
 from rag_app.domain.limits import CHUNKS, STORAGE
 from rag_app.errors import Conflict, InvalidInput, NotFound
 from rag_app.services.documents import DocumentService
+from rag_app.services.limits import too_large
 from rag_app.services.text import clean_file_name
 from rag_app.storage import HeldFile
 
@@ -68,7 +69,7 @@ class DocumentVersionService:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             return await document_versions.names_there(session, scope, names=list(names))
 
-    async def newest_with_name(self, kb_id: int, *, owner_id: int, name: str) -> int | None:
+    async def newest_with_name(self, *, kb_id: int, owner_id: int, name: str) -> int | None:
         """The uploaded document that a file of this name would replace. Raises NotFound."""
         async with self.documents.sessions() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
@@ -107,7 +108,10 @@ class DocumentVersionService:
         name = clean_file_name(file_name)
         await self.check(kb_id, document_id, owner_id=owner_id)
         most = self.documents.max_bytes
-        async with self.documents.storage.hold(stream, name=name, max_bytes=most) as held:
+        allowed = await self.documents.quotas.one_file(owner_id=owner_id, most_bytes=most)
+        async with self.documents.storage.hold(
+            stream, name=name, max_bytes=allowed.most_bytes, refusal=too_large(name, allowed)
+        ) as held:
             return await self.add_held(
                 held, name=name, kb_id=kb_id, document_id=document_id, owner_id=owner_id
             )

@@ -38,7 +38,7 @@ from rag_app.domain.limits import CHUNKS, DOCUMENTS, STORAGE
 from rag_app.errors import Conflict, InvalidInput, NotFound
 from rag_app.rag.words import words_of_chunk
 from rag_app.services.embedders import Embedders, embed
-from rag_app.services.limits import LimitService
+from rag_app.services.limits import LimitService, too_large
 from rag_app.services.tags import clean_tags
 from rag_app.services.text import clean_file_name, clean_text
 from rag_app.storage import HeldFile, Storage
@@ -82,11 +82,14 @@ class DocumentService:
             NotFound: the knowledge base is not this owner's.
             TooLarge: the file is larger than `max_bytes`.
             StorageFull: the disk is full.
-            PlanFull: the owner's plan allows no more documents, or no more bytes.
+            PlanFull: the owner's plan allows no more documents, no more bytes, or no file so large.
         """
         name = clean_file_name(file_name)
         await self.quotas.check_room(DOCUMENTS, STORAGE, CHUNKS, owner_id=owner_id)
-        async with self.storage.hold(stream, name=name, max_bytes=self.max_bytes) as held:
+        allowed = await self.quotas.one_file(owner_id=owner_id, most_bytes=self.max_bytes)
+        async with self.storage.hold(
+            stream, name=name, max_bytes=allowed.most_bytes, refusal=too_large(name, allowed)
+        ) as held:
             return await self.add_held(held, name=name, kb_id=kb_id, owner_id=owner_id)
 
     async def add_held(self, held: HeldFile, *, name: str, kb_id: int, owner_id: int) -> Added:

@@ -219,6 +219,7 @@ class IngestionService:
             raise PermanentError("The original file is missing from the server's disk. Upload it again.")
         if document.source == FAQ:  # written by us, so there is nothing to confine
             return faq.parse(await asyncio.to_thread(path.read_bytes))
+        limits = await self._limits_of(scope, document)
         share = 0.0
 
         def note(so_far: float) -> None:
@@ -229,7 +230,7 @@ class IngestionService:
             parse_file(
                 path,
                 file_name=document.file_name,
-                limits=self.limits,
+                limits=limits,
                 ocr_data=self.find_tessdata(),
                 on_progress=note,
             )
@@ -243,6 +244,14 @@ class IngestionService:
         finally:
             parsing.cancel()
             await asyncio.gather(parsing, return_exceptions=True)
+
+    async def _limits_of(self, scope: KbScope, document: Document) -> ParseLimits:
+        """What reading a file may cost, and the pages its owner's plan allows: those that were there stay."""
+        pages, advice = await self.quotas.document_pages(owner_id=scope.owner_id)
+        allowed = None if pages is None else max(pages, document.n_pages)
+        if allowed is None or allowed >= self.limits.max_pages:
+            return self.limits
+        return replace(self.limits, max_pages=allowed, pages_advice=advice)
 
     async def _embed(
         self,

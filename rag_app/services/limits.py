@@ -19,8 +19,10 @@ from rag_app.db.queries.limits import Spent
 from rag_app.domain.knowledge_bases import KbScope
 from rag_app.domain.limits import (
     CHUNKS,
+    DOCUMENT_PAGES,
     DOCUMENTS,
     EVALUATIONS,
+    FILE_SIZE,
     KNOWLEDGE_BASES,
     LIMITS,
     MAILBOXES,
@@ -31,14 +33,16 @@ from rag_app.domain.limits import (
     Budget,
     Limit,
     Meter,
+    OneFile,
     OwnerPlan,
     Plan,
     moment_in_words,
     period_start,
     resets_at,
 )
+from rag_app.domain.sizes import size
 from rag_app.domain.usage import CallContext, KeySource, ProviderCall
-from rag_app.errors import LimitReached, PlanFull
+from rag_app.errors import LimitReached, PlanFull, TooLarge
 
 LARGER = "ask whoever runs this installation for a larger plan"
 FOR_VISITORS = "This chat cannot answer more questions right now. Please try again later."
@@ -90,6 +94,23 @@ class LimitService:
         for amount in limited:
             if there[amount.name] >= (plan.most(amount) or 0):
                 raise _full(plan, amount)
+
+    async def one_file(self, *, owner_id: int, most_bytes: int) -> OneFile:
+        """How large a file of this owner's may be, where the installation allows `most_bytes`."""
+        async with self.sessions() as session:
+            plan = await limits.plan_of(session, owner_id=owner_id)
+        allowed = plan.most(FILE_SIZE)
+        return (
+            OneFile(most_bytes) if allowed is None or allowed >= most_bytes else OneFile(allowed, plan.label)
+        )
+
+    async def document_pages(self, *, owner_id: int) -> tuple[int | None, str]:
+        """The most pages of one document, None without a limit; and what to say to more."""
+        async with self.sessions() as session:
+            plan = await limits.plan_of(session, owner_id=owner_id)
+        return plan.most(DOCUMENT_PAGES), (
+            f"That is what your plan “{plan.label}” allows: split it into parts, or {LARGER}."
+        )
 
     async def pages_per_crawl(self, *, owner_id: int) -> int | None:
         """The most pages one crawl of a website may read, None without a limit."""
@@ -255,6 +276,18 @@ class LimitService:
 
     def _seconds_until(self, moment: datetime) -> int:
         return max(1, math.ceil((moment - self.now()).total_seconds()))
+
+
+def too_large(file_name: str, allowed: OneFile) -> TooLarge | PlanFull:
+    """Why a file is not taken, and who can change that."""
+    most = size(allowed.most_bytes)
+    if not allowed.plan:
+        return TooLarge(f"{file_name} is larger than {most}.")
+    return PlanFull(
+        f"{file_name} is larger than {most}, which is the most your plan “{allowed.plan}” allows for one "
+        f"file. Split it, or {LARGER}.",
+        limit=FILE_SIZE.name,
+    )
 
 
 def told_to_visitors(error: LimitReached) -> LimitReached:

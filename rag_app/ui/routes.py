@@ -46,24 +46,42 @@ def document(
     chunk_id: int | None = None,
     quoted: tuple[int, int] | None = None,
     found_chunk_id: int | None = None,
+    version: int = 0,
 ) -> str:
     """A document, opened at a chunk if one is named: one that was cited, or one that a search found.
 
     Args:
         quoted: where in the cited chunk the quote begins and ends, in characters. Not the quote itself:
             addresses end up in the logs of others.
+        version: the one that was cited, so that the page can say what became of it.
     """
     address = f"{DOCUMENT.replace('[doc]', str(document_id))}?kb={kb_id}"
     if found_chunk_id is not None:
         return f"{address}&found={found_chunk_id}"
     if chunk_id is None:
         return address
-    return f"{address}&chunk={chunk_id}" + ("&quoted={}-{}".format(*quoted) if quoted else "")
+    cited = f"{address}&chunk={chunk_id}" + ("&quoted={}-{}".format(*quoted) if quoted else "")
+    return f"{cited}&version={version}" if version else cited
 
 
 def original(document_id: int, *, kb_id: int) -> str:
     """The file as it was uploaded; answered by FastAPI."""
     return f"/api/knowledge-bases/{kb_id}/documents/{document_id}/original"
+
+
+def versions(document_id: int, *, kb_id: int) -> str:
+    """Where another file for a document is sent to; answered by FastAPI."""
+    return f"/api/knowledge-bases/{kb_id}/documents/{document_id}/versions"
+
+
+def version_original(document_id: int, number: int, *, kb_id: int) -> str:
+    """The file of one version as it was uploaded; answered by FastAPI."""
+    return f"{versions(document_id, kb_id=kb_id)}/{number}/original"
+
+
+def names(kb_id: int) -> str:
+    """Says which file names are there already; answered by FastAPI."""
+    return f"/api/knowledge-bases/{kb_id}/knowledge/names"
 
 
 def upload(kb_id: int) -> str:

@@ -18,6 +18,7 @@ from reflex.istate.data import RouterData
 import rag_app.ui
 from rag_app.errors import InvalidInput, NotAllowed, NotFound, NotSignedIn
 from rag_app.ui.dashboard.current_kb import CurrentKbState
+from rag_app.ui.dashboard.document import versions_state as versions_tab
 from rag_app.ui.dashboard.knowledge_base import state as documents_page
 from rag_app.ui.dashboard.settings import chunks_state as chunks_card
 from rag_app.ui.dashboard.settings import embedding_state as embedding_card
@@ -29,7 +30,7 @@ from tests.conftest import ORIGIN, Owner
 
 @pytest.fixture(autouse=True)
 def _tabs_are_open(monkeypatch):
-    for page in (documents_page, embedding_card, chunks_card):
+    for page in (documents_page, embedding_card, chunks_card, versions_tab):
         monkeypatch.setattr(page, "is_connected", lambda _: True)
 
 

@@ -97,7 +97,7 @@ def _check_amount(document: ParsedDocument, limits: ParseLimits) -> None:
     if document.n_pages > limits.max_pages:
         raise PermanentError(
             f"This file has {document.n_pages:,} pages; at most {limits.max_pages:,} are read. "
-            "Split it into smaller files."
+            f"{limits.pages_advice}"
         )
     if not any(character.isalnum() for page in document.pages for character in page.text):
         raise PermanentError(NO_TEXT)

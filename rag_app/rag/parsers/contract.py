@@ -40,6 +40,7 @@ class ParseLimits:
     cpu_s: int = 300
     wall_s: float = 300
     max_pages: int = 5_000
+    pages_advice: str = "Split it into parts."  # what to do about more
     max_chars: int = 20_000_000
 
 

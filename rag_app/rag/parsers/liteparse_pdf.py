@@ -4,13 +4,14 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag_app.domain.documents import Page, ParsedDocument
 from rag_app.errors import PermanentError
 from rag_app.rag.parsers import _sniffing
+from rag_app.rag.parsers._running import without_running_lines
 from rag_app.rag.parsers.contract import ParseLimits
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ NEEDS_OCR = (
     "(for example the package tesseract-ocr) and try again."
 )
 
-_BATCH_PAGES = 100  # running headers are recognised within a batch, so it should not be small
+_BATCH_PAGES = 100
 _OCR_BATCH_PAGES = 4
 _OCR_TIME_SHARE = 0.8  # of the time allowed, so that what was read so far is not lost
 _END_WITHIN_BYTES = 64 * 1024
@@ -50,7 +51,9 @@ def parse(
     if not _has_end(path):
         raise PermanentError(CUT_OFF)
     path = _named_pdf(path)
-    sheets = list(_read(path, max_pages=limits.max_pages, on_progress=lambda share: on_progress(share / 2)))
+    sheets = list(_read(path, limits=limits, on_progress=lambda share: on_progress(share / 2)))
+    texts = without_running_lines([sheet.text for sheet in sheets])
+    sheets = [replace(sheet, text=text) for sheet, text in zip(sheets, texts, strict=True)]
     scanned = _scanned(sheets)
     if not scanned:
         return ParsedDocument(_numbered(sheets), media_type)
@@ -60,8 +63,9 @@ def parse(
         return ParsedDocument(_numbered(sheets), media_type, warnings=(_unread(scanned),))
     recognised = dict(_recognise(path, scanned, ocr_data, is_late=is_late, on_progress=on_progress))
     left = [number for number in scanned if number not in recognised]
+    texts = without_running_lines([recognised.get(sheet.number) or sheet.text for sheet in sheets])
     return ParsedDocument(
-        pages=tuple(Page(sheet.number, recognised.get(sheet.number) or sheet.text) for sheet in sheets),
+        pages=tuple(Page(sheet.number, text) for sheet, text in zip(sheets, texts, strict=True)),
         media_type=media_type,
         used_ocr=any(recognised.values()),
         warnings=(f"Reading the scanned pages took too long; pages {_ranges(left)} were left out.",)
@@ -100,7 +104,7 @@ def _named_pdf(path: Path) -> Path:
     return link
 
 
-def _read(path: Path, *, max_pages: int, on_progress: Callable[[float], None]) -> Iterator[_Sheet]:
+def _read(path: Path, *, limits: ParseLimits, on_progress: Callable[[float], None]) -> Iterator[_Sheet]:
     import liteparse
 
     parser = liteparse.LiteParse(
@@ -110,15 +114,16 @@ def _read(path: Path, *, max_pages: int, on_progress: Callable[[float], None]) -
         extract_links=False,
         include_complexity=True,
         continue_on_page_error=True,
+        keep_headers_footers=True,  # it takes rows at the ends of a page's table for them; see _running.py
         num_workers=1,
         quiet=True,
     )
     try:
         for batch in parser.parse_batches(path, batch_size=_BATCH_PAGES):
-            if batch.total_pages > max_pages:
+            if batch.total_pages > limits.max_pages:
                 raise PermanentError(
-                    f"This PDF has {batch.total_pages:,} pages; at most {max_pages:,} are read. "
-                    "Split it into parts."
+                    f"This PDF has {batch.total_pages:,} pages; at most {limits.max_pages:,} are read. "
+                    f"{limits.pages_advice}"
                 )
             yield from (_sheet(page) for page in batch.result.pages)
             on_progress(batch.end_page / batch.total_pages)
@@ -127,7 +132,7 @@ def _read(path: Path, *, max_pages: int, on_progress: Callable[[float], None]) -
 
 
 def _sheet(page: "liteparse.ParsedPage") -> _Sheet:
-    # Lines that every page repeats are left out of the Markdown; some pages have no others.
+    # Some pages have no Markdown, but text all the same.
     text = _EMPTY_FENCE.sub("", page.markdown).strip() or page.text.strip()
     return _Sheet(page.page_num, text, is_scan=_is_scan(page.complexity))
 
@@ -189,6 +194,7 @@ def _recognise_batch(path: Path, numbers: list[int], ocr_data: Path) -> list[tup
         extract_links=False,
         ocr_failure_fatal=False,
         continue_on_page_error=True,
+        keep_headers_footers=True,  # it takes rows at the ends of a page's table for them; see _running.py
         num_workers=1,
         quiet=True,
     )

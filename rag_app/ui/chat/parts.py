@@ -110,6 +110,7 @@ def passage_panel(state: type[CitationState]) -> rx.Component:
             class_name="flex flex-col gap-0.5",
         ),
         rx.el.div(
+            rx.cond(passage.note != "", rx.el.p(passage.note, class_name="remark text-sm")),
             _around(passage.before),
             rx.el.p(passage.head, rx.el.mark(passage.quote), passage.tail),
             _around(passage.after),

@@ -80,6 +80,7 @@ class PassageView:
     tail: str = ""
     after: str = ""
     href: str = ""
+    note: str = ""
     url: str = ""
 
 
@@ -160,8 +161,9 @@ def passage_view(passage: CitedPassage, *, kb_id: int | None = None) -> PassageV
     href = routes.document(
         citation.document_id,
         kb_id=kb_id or 0,
-        chunk_id=citation.chunk_id,
-        quoted=(at, end) if is_found else None,
+        chunk_id=passage.chunk_id or citation.chunk_id,
+        quoted=(at, end) if is_found and not passage.is_outdated else None,
+        version=citation.document_version if passage.is_outdated else 0,
     )
     return PassageView(
         marker=citation.marker,
@@ -174,8 +176,18 @@ def passage_view(passage: CitedPassage, *, kb_id: int | None = None) -> PassageV
         tail=readable(passage.content[end:]) if is_found else "",
         after=_beginning(readable(passage.after)),
         href=href if kb_id is not None else "",
+        note=_outdated(passage) if passage.is_outdated else "",
         url=outside(citation.url),
     )
+
+
+def _outdated(passage: CitedPassage) -> str:
+    """Why only the quote is shown."""
+    cited = passage.citation.document_version
+    if cited and cited != passage.version:
+        now = f"the document is now at version {passage.version}"
+        return f"From version {cited}; {now}. This is what was quoted."
+    return "The document was read again since. This is what was quoted."
 
 
 def readable(text: str) -> str:
@@ -259,7 +271,8 @@ def _reason(message: Message, *, for_owner: bool) -> str:
 
 
 def _source(citation: Citation) -> SourceView:
-    place = " · ".join(part for part in (page_words(citation.page), citation.heading) if part)
+    heading = citation.heading if citation.heading != citation.document_name else ""
+    place = " · ".join(part for part in (page_words(citation.page), heading) if part)
     return SourceView(citation.marker, citation.document_name, place, outside(citation.url))
 
 

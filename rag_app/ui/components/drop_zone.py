@@ -26,6 +26,9 @@ class DropZone(rx.Component):
     title: rx.Var[str]
     hint: rx.Var[str]
     disabled: rx.Var[bool]
+    names_url: rx.Var[str]
+    single: rx.Var[bool]
+    folders: rx.Var[bool]
 
     on_uploaded: rx.EventHandler[rx.event.passthrough_event_spec(str, bool)]  # ty: ignore[invalid-type-form]
     on_failed: rx.EventHandler[rx.event.passthrough_event_spec(str, str)]  # ty: ignore[invalid-type-form]
@@ -39,6 +42,9 @@ def drop_zone(
     accept: str = "",
     field: str = "files",
     disabled: Flag = False,
+    names_url: Text = "",
+    single: bool = False,
+    folders: bool = False,
     on_uploaded: EventType[str] | EventType[str, bool] | None = None,
     on_failed: EventType[str, str] | None = None,
 ) -> rx.Component:
@@ -47,6 +53,9 @@ def drop_zone(
     Args:
         url: answers a multipart POST; a refusal's `detail` is shown under the file.
         accept: what the file chooser offers, such as ".pdf,.docx".
+        names_url: says which names are there already; those are asked about before they are sent.
+        single: only one file at a time.
+        folders: offers to choose a whole folder; one that is dropped is read in any case.
         on_uploaded: called with the name of each stored file, and whether the same bytes were there already.
         on_failed: called with the name and the reason.
     """
@@ -57,6 +66,9 @@ def drop_zone(
         accept=accept,
         field=field,
         disabled=disabled,
+        names_url=names_url,
+        single=single,
+        folders=folders,
         on_uploaded=on_uploaded,
         on_failed=on_failed,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
-from rag_app.domain.limits import LIMITS, STORAGE, Limit, Limits, OwnerUsage, Tier
+from rag_app.domain.limits import LIMITS, Limit, Limits, OwnerUsage, Tier
 from rag_app.domain.sizes import size
 from rag_app.errors import InvalidInput
 from rag_app.ui.arguments import as_text
@@ -82,14 +82,14 @@ def limit_words(limit: Limit, most: int | None) -> str:
 
 def field_label(limit: Limit) -> str:
     """What stands above the field of a limit."""
-    return f"{limit.label}, in GB" if limit is STORAGE else limit.label
+    return f"{limit.label}, in GB" if limit.is_in_bytes else limit.label
 
 
 def typed(limit: Limit, most: int | None) -> str:
     """A limit as it stands in its field."""
     if most is None:
         return ""
-    return f"{most / GB:.6g}" if limit is STORAGE else str(most)
+    return f"{most / GB:.6g}" if limit.is_in_bytes else str(most)
 
 
 def typed_overrides(overrides: Limits) -> dict[str, str]:
@@ -169,7 +169,7 @@ def _number(limit: Limit, text: str) -> int | None:
     is_number = plain.isascii() and plain.replace(".", "", 1).isdigit() and len(plain) <= MAX_DIGITS
     if not is_number:
         raise ValueError(text)
-    return int(Decimal(plain) * GB) if limit is STORAGE else int(plain)
+    return int(Decimal(plain) * GB) if limit.is_in_bytes else int(plain)
 
 
 def values_of(limits: Mapping[str, int | None]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from rag_app.ui.components import (
 from rag_app.ui.components.base import Flag, either, negated
 from rag_app.ui.dashboard.document.attempts import attempts
 from rag_app.ui.dashboard.document.state import DocumentState
+from rag_app.ui.dashboard.document.versions import versions_tab
 from rag_app.ui.dashboard.document.view import Block, ChunkView, TextPart
 from rag_app.ui.dashboard.frame import frame
 
@@ -61,15 +62,27 @@ def _document() -> rx.Component:
                 is_file=True,
             ),
         ),
+        rx.cond(
+            head.url != "",
+            rx.el.p(link(head.url, href=head.url, new_tab=True), class_name="mb-5 text-sm break-all"),
+        ),
         _tags(),
         rx.cond(head.note != "", banner(head.note, class_name="mb-4")),
         rx.cond(head.problem != "", banner(head.problem, tone="danger", class_name="mb-4")),
+        rx.cond(
+            DocumentState.cited_note != "",
+            banner(DocumentState.cited_note, tone="warn", class_name="mb-4"),
+        ),
         rx.cond(
             head.is_ready,
             tabs(
                 value=DocumentState.tab,
                 on_change=DocumentState.open_tab,
-                items=[("text", "Text", _text()), ("chunks", "Chunks", _chunks())],
+                items=[
+                    ("text", "Text", _text()),
+                    ("chunks", "Chunks", _chunks()),
+                    ("versions", "Versions", versions_tab()),
+                ],
                 label="Contents",
             ),
         ),
@@ -182,7 +195,8 @@ def _chunks() -> rx.Component:
     return rx.el.div(
         rx.el.p(
             "The passages that questions are matched with. Correct one, or switch off what should never be "
-            "quoted. Reading the document again makes new chunks and undoes this.",
+            "quoted. When the document is read again, what you switched off stays so where its text is the "
+            "same; corrections are lost.",
             class_name="max-w-[75ch] text-sm text-muted",
         ),
         _windows(DocumentState.has_earlier_chunks, DocumentState.has_later_chunks, "chunks"),

@@ -18,6 +18,7 @@ from rag_app.ui.dashboard.document.view import (
     as_span,
     chunk_view,
     chunk_views,
+    cited_note,
     head,
     text_parts,
 )
@@ -35,6 +36,7 @@ class DocumentState(rx.State):
     is_missing: bool = False
     tab: str = "text"
     wanted_as: str = "Cited"
+    cited_note: str = ""  # why the passage that was cited is not marked
 
     tags: list[str] = []
     known_tags: list[str] = []  # of the other documents, to choose from while typing
@@ -83,14 +85,29 @@ class DocumentState(rx.State):
             self._first_chunk = chunk.position // CHUNKS * CHUNKS
             await _show_chunks(self, owner_id)
         else:
+            self.cited_note = cited_note(document, self.router.url.query_parameters)
             await _show_text(self, owner_id)
         self.is_loading = False
+
+    @rx.event
+    async def refresh(self) -> None:
+        """Show what the document has become, on the tab that is open."""
+        owner_id = await current_owner(self)
+        if not self.head.id:
+            return
+        document = await services().documents.get(self._kb_id, self.head.id, owner_id=owner_id)
+        self.head = head(document)
+        self._first_part = self._first_chunk = self._wanted = 0
+        await _show_text(self, owner_id)
+        await _show_chunks(self, owner_id)
 
     @rx.event
     async def open_tab(self, tab: str) -> None:
         """Show the text or the chunks."""
         owner_id = await current_owner(self)
-        self.tab, self.editing_id = one_of(tab, ("text", "chunks")), 0
+        self.tab, self.editing_id = one_of(tab, ("text", "chunks", "versions")), 0
+        if self.tab == "versions":
+            return
         if self.tab == "chunks":
             await _show_chunks(self, owner_id)
         else:

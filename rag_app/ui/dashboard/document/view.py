@@ -1,13 +1,14 @@
 """A document's text and chunks, a window of each at a time."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rag_app.domain.knowledge_bases import Document, PagePart, StoredChunk
 from rag_app.domain.sizes import size
 from rag_app.rag.parsers.contract import SUPPORTED
 from rag_app.ui import routes
+from rag_app.ui.chat.view import outside
 from rag_app.ui.wording import ago, counted, listed
 
 LANGUAGES = {
@@ -31,6 +32,7 @@ class Head:
     problem: str = ""
     is_ready: bool = False
     original_href: str = ""
+    url: str = ""
     documents_href: str = ""
 
 
@@ -83,6 +85,7 @@ def head(document: Document) -> Head:
         LANGUAGES.get(document.language[:2].lower(), "") if document.language else "",
         "text recognised in pictures" if document.used_ocr else "",
         f"added {ago(document.created_at)}",
+        f"version {document.version}" if document.version > 1 else "",
     ]
     is_ready = document.ready_at is not None
     return Head(
@@ -90,11 +93,25 @@ def head(document: Document) -> Head:
         name=document.name,
         facts=listed(facts),
         note=_note(document),
-        problem=document.error_message or "",
+        problem=_problem(document),
         is_ready=is_ready,
         original_href=routes.original(document.id, kb_id=document.kb_id),
+        url=outside(document.url),
         documents_href=routes.documents_of(document.kb_id),
     )
+
+
+def cited_note(document: Document, wishes: Mapping[str, str]) -> str:
+    """What to say to somebody who followed a citation to text that is not there any more."""
+    if not wishes.get("chunk"):
+        return ""
+    cited = wishes.get("version", "")
+    if cited.isdigit() and int(cited) not in {0, document.version}:
+        return (
+            f"The answer you come from quoted version {int(cited)}; this is version {document.version}, so "
+            "the passage may not stand here any more. The earlier file is under Versions."
+        )
+    return "This document was read again since it was cited, so the passage is not marked here."
 
 
 def text_parts(parts: Sequence[PagePart]) -> list[TextPart]:
@@ -177,6 +194,13 @@ def _note(document: Document) -> str:
     if document.status == "cancelled":
         return "Reading this document was stopped, so there is nothing to show."
     return "This document is still being read. Its text appears here when it is ready."
+
+
+def _problem(document: Document) -> str:
+    reason, version = document.error_message or "", document.job.version if document.job else None
+    if reason and version is not None and document.ready_at is not None and version != document.version:
+        return f"Version {version} could not be read; version {document.version} is still used. {reason}"
+    return reason
 
 
 def _page_title(part: PagePart) -> str:

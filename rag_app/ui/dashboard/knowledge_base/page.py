@@ -52,6 +52,7 @@ def knowledge_base_page() -> rx.Component:
         ),
         create_kb_dialog(),
         _delete_dialog(),
+        _replace_dialog(),
         active=routes.KNOWLEDGE_BASE,
     )
 
@@ -67,6 +68,8 @@ def _documents() -> rx.Component:
                 title="Drop files here or choose them",
                 hint=KnowledgeBaseState.hint,
                 accept=ACCEPT,
+                names_url=KnowledgeBaseState.summary.names_url,
+                folders=True,
                 on_uploaded=KnowledgeBaseState.file_uploaded,
             ),
             rx.cond(KnowledgeBaseState.duplicates, _duplicates()),
@@ -287,6 +290,11 @@ def _row_menu(document: DocumentRow) -> rx.Component:
             document.is_ready & negated(document.is_working),
             menu_item("Read again", icon="refresh", on_click=KnowledgeBaseState.read_again(document.id)),
         ),
+        menu_item(
+            "Replace with a new version",
+            icon="upload",
+            on_click=KnowledgeBaseState.ask_to_replace(document.id),
+        ),
         menu_item("Download original", icon="download", href=document.original_href, is_file=True),
         menu_line(),
         menu_item(
@@ -354,9 +362,35 @@ def _no_knowledge_base() -> rx.Component:
     )
 
 
+def _replace_dialog() -> rx.Component:
+    return dialog(
+        rx.el.div(
+            rx.el.p(
+                "Tags and links stay. The present text serves until the new version is read, and goes on "
+                "serving if that fails. The earlier file can be downloaded and brought back."
+            ),
+            drop_zone(
+                url=KnowledgeBaseState.replacing_url,
+                title="Drop the new version here or choose it",
+                accept=ACCEPT,
+                single=True,
+                on_uploaded=KnowledgeBaseState.replaced,
+            ),
+            class_name="flex flex-col gap-4",
+        ),
+        dialog_actions(button("Close", variant="secondary", on_click=KnowledgeBaseState.keep)),
+        open=KnowledgeBaseState.replacing_id > 0,
+        title=f"Replace “{KnowledgeBaseState.replacing_name}”",
+        on_close=KnowledgeBaseState.keep,
+    )
+
+
 def _delete_dialog() -> rx.Component:
     return dialog(
-        rx.el.p("Its text is no longer found and no longer used in answers. The file itself is deleted too."),
+        rx.el.p(
+            "Its text is no longer found and no longer used in answers. The file itself is deleted, "
+            "too, with its earlier versions."
+        ),
         dialog_actions(
             button("Keep it", variant="secondary", on_click=KnowledgeBaseState.keep),
             button("Delete document", variant="danger", icon="trash", on_click=KnowledgeBaseState.delete),

@@ -61,6 +61,9 @@ class KnowledgeBaseState(rx.State):
 
     deleting_id: int = 0
     deleting_name: str = ""
+    replacing_id: int = 0
+    replacing_name: str = ""
+    replacing_url: str = ""
 
     _n_duplicates: int = 0
     _newer: list[int] = []
@@ -81,8 +84,11 @@ class KnowledgeBaseState(rx.State):
         self.status, self.name, self.tag, self.tags = wish if wish in dict(FILTERS) else "", "", "", []
         self.n_resets += 1
         _forget_duplicates(self)
-        self.deleting_id = 0
-        self.hint = hint(services().documents.max_bytes)
+        self.deleting_id = self.replacing_id = 0
+        allowed = await services().quotas.one_file(
+            owner_id=owner_id, most_bytes=services().documents.max_bytes
+        )
+        self.hint = hint(allowed.most_bytes)
         kb_id = (await self.get_state(CurrentKbState)).kb_id
         self.summary = Summary(kb_id=kb_id)
         self.batch, self.rows = Batch(), []
@@ -215,9 +221,26 @@ class KnowledgeBaseState(rx.State):
         self.deleting_id, self.deleting_name = document.id, document.name
 
     @rx.event
+    async def ask_to_replace(self, document_id: int) -> None:
+        """Ask for another file of a document."""
+        owner_id = await current_owner(self)
+        document = await services().documents.get(self.summary.kb_id, as_id(document_id), owner_id=owner_id)
+        self.replacing_id, self.replacing_name = document.id, document.name
+        self.replacing_url = routes.versions(document.id, kb_id=document.kb_id)
+
+    @rx.event
+    async def replaced(self, name: str, is_duplicate: bool) -> Any:
+        """Show that another file has arrived."""
+        await current_owner(self)
+        self.replacing_id = 0
+        if is_duplicate is True:
+            return notify("This is the very file that is in use already.", tone="warn")
+        return KnowledgeBaseState.watch
+
+    @rx.event
     def keep(self) -> None:
-        """Delete nothing."""
-        self.deleting_id = 0
+        """Delete nothing and replace nothing."""
+        self.deleting_id = self.replacing_id = 0
 
     @rx.event
     async def delete(self) -> Any:

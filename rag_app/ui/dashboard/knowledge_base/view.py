@@ -10,7 +10,7 @@ from rag_app.rag.parsers.contract import SUPPORTED
 from rag_app.ui import routes
 from rag_app.ui.wording import ago, counted, listed, remaining
 
-ACCEPT = ",".join(f".{extension}" for extension in SUPPORTED)
+ACCEPT = ",".join(f".{extension}" for extension in [*SUPPORTED, "zip"])
 
 # What can be chosen to see only some documents; the values are those of the service.
 FILTERS = [
@@ -59,6 +59,7 @@ class Summary:
     n_failed: int = 0
     is_public: bool = False
     upload_url: str = ""
+    names_url: str = ""
     chat_href: str = ""
 
 
@@ -112,7 +113,11 @@ def row(document: Document, *, now: datetime | None = None) -> DocumentRow:
         is_ready=document.ready_at is not None,
         can_retry=job is not None and job.status in _ENDED_BADLY,
         facts=listed(
-            [size(document.size_bytes), counted(document.n_pages, "page") if document.n_pages else ""]
+            [
+                size(document.size_bytes),
+                counted(document.n_pages, "page") if document.n_pages else "",
+                f"version {document.version}" if document.version > 1 else "",
+            ]
         ),
         added=ago(document.created_at, now=now),
         tags=list(document.tags),
@@ -142,6 +147,7 @@ def summary(kb: KnowledgeBase) -> Summary:
         n_failed=kb.n_failed,
         is_public=kb.is_public,
         upload_url=routes.upload(kb.id),
+        names_url=routes.names(kb.id),
         chat_href=routes.chat(kb.id),
     )
 
@@ -173,7 +179,7 @@ def finished(before: Batch, after: Summary) -> str:
 def hint(max_bytes: int) -> str:
     """What may be uploaded."""
     kinds = "PDF, Word, PowerPoint, Excel, OpenDocument, web pages, mails, text, CSV, JSON, e-books"
-    return f"{kinds}; up to {size(max_bytes)} each"
+    return f"{kinds}; up to {size(max_bytes)} each. A ZIP or a folder of them, too."
 
 
 def _working(document: Document, job: Job) -> tuple[str, str, str]:
@@ -209,6 +215,9 @@ def _problem(document: Document) -> str:
     reason = document.error_message or (document.job.error_message if document.job else None) or ""
     if document.status == "failed":
         return reason or "It could not be read. Try again, or upload it in another format."
+    version = document.job.version if document.job else None
+    if reason and version is not None and version != document.version:
+        return f"Version {version} could not be read; version {document.version} is still used. {reason}"
     if reason:
         return f"Reading it again failed; the earlier text is still used. {reason}"
     return ""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from rag_app.domain.limits import STORAGE, Budget, Limit, Meter
+from rag_app.domain.limits import Budget, Limit, Meter
 from rag_app.domain.sizes import size
 from rag_app.errors import InvalidInput
 from rag_app.services.knowledge_bases import MAX_BUDGET_USD
@@ -88,7 +88,7 @@ def dollars(amount: Decimal) -> str:
 
 def number_words(limit: Limit, n: int) -> str:
     """A number of something without its name."""
-    return size(n) if limit is STORAGE else f"{n:,}"
+    return size(n) if limit.is_in_bytes else f"{n:,}"
 
 
 def budget_of(text: str) -> Decimal | None:
