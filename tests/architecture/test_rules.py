@@ -33,6 +33,7 @@ ACROSS_TENANTS = {
     "conversations.scope_for_visitor": "makes the scope, of a visitor's token",
     "jobs.about": "a worker looks what a queued job is about",
     "jobs.claim": "a worker takes a job by its number",
+    "jobs.release_stalled": "the sweep hands on what dead workers had in hand",
     "jobs.open_without_worker": "the sweep looks for forgotten jobs",
     "provider_keys.not_sealed_with": "the operator encrypts all stored keys anew",
     "provider_keys.reseal": "the operator encrypts all stored keys anew",
