@@ -27,7 +27,9 @@ from tests.fakes import WordEmbedder
 ORIGIN = "http://localhost:3000"
 
 # A developer's own keys and settings must not change what tests do.
-for name in [n for n in os.environ if n.startswith("RAG_") or n.endswith(("_API_KEY", "_BASE_URL"))]:
+for name in [
+    n for n in os.environ if n.startswith("RAG_") or n.endswith(("_API_KEY", "_BASE_URL")) or "_OAUTH_" in n
+]:
     del os.environ[name]
 
 # Tests look into every knowledge base; the application's own connections say otherwise.

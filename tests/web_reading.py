@@ -1,7 +1,9 @@
 """Read a website of the tests as a run does, with a memory of earlier runs."""
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +17,7 @@ from rag_app.net.transport import GuardedTransport
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.sources import web
 from rag_app.rag.sources.contract import (
+    Checkpoint,
     Event,
     Found,
     Gone,
@@ -103,6 +106,8 @@ class Memory:
     """What runs leave behind for the next one, as far as a reader can see it."""
 
     items: dict[str, KnownItem] = field(default_factory=dict)
+    cursor: Mapping[str, Any] = field(default_factory=dict)
+    run_id: int = 0
 
     async def known(self, keys: Sequence[str]) -> dict[str, KnownItem]:
         """Items by key."""
@@ -121,6 +126,8 @@ class Memory:
             case Left():
                 sha256 = self.items[event.key].sha256 if event.key in self.items else None
                 self.items[event.key] = KnownItem(event.key, event.kind, event.state, sha256)
+            case Checkpoint():
+                self.cursor = json.loads(json.dumps(event.cursor))  # as the database gives it back
             case Gone():
                 if event.key in self.items:
                     self.items[event.key] = replace(self.items[event.key], status="missing")
@@ -135,9 +142,14 @@ async def read(
     built_from: SourceParts | None = None,
     request_s: float = 20.0,
     reading: Reading | None = None,
+    until: Callable[[Event], bool] | None = None,
     **config: Any,
 ) -> Reading:
-    """Read a website once; time stands still, and `pauses` are noted and not waited for."""
+    """Read a website once; time stands still, and `pauses` are noted and not waited for.
+
+    Args:
+        until: breaks the run off after such an event, as the end of a worker would.
+    """
     reading, memory = reading or Reading(), memory or Memory()
 
     async def sleep(seconds: float) -> None:
@@ -146,9 +158,13 @@ async def read(
     checked = web.check_config({"url": url, "mode": mode, **config})
     reader = web.build(checked, built_from or parts())
     reader = replace(reader, sleep=sleep, request_s=request_s, clock=lambda: 0.0)
-    async for event in reader.read(RunContext({}, memory.known, max_items)):
-        reading.events.append(event)
-        memory.keep(event)
+    run = RunContext(memory.cursor, memory.known, max_items, run_id=memory.run_id)
+    async with aclosing(reader.read(run)) as events:
+        async for event in events:
+            reading.events.append(event)
+            memory.keep(event)
+            if until is not None and until(event):
+                break
     return reading
 
 

@@ -29,7 +29,9 @@ from rag_app.services.sources import SourceService
 
 log = structlog.get_logger()
 
-TESTS_PER_MINUTE = 10  # of one owner, so that nobody tries passwords or servers of others with them
+# Of one owner, so that nobody tries passwords or servers of others with them; a password that is stored is
+# tried as well.
+TESTS_PER_MINUTE = 10
 TICKET_S = 600
 MAX_TICKET = 3_000  # characters; it must fit into a cookie
 TOO_LONG = "There are too many filters and folders to take along. Connect first, and add them afterwards."
@@ -97,7 +99,10 @@ class MailboxService:
         """
         await self.sources.list_of(kb_id, owner_id=owner_id, kind=email.NAME)
         self.limits.hit("mailbox-test", str(owner_id), per_minute=TESTS_PER_MINUTE)
-        raw = await self._with_server(raw) if source_id is None else raw
+        if source_id is not None:
+            there = await self.sources.get(kb_id, source_id, owner_id=owner_id, kind=email.NAME)
+            raw = dict(there.config) | dict(raw)
+        raw = await self._with_server(raw)
         check = await self.sources.check(
             kb_id,
             owner_id=owner_id,
@@ -106,10 +111,7 @@ class MailboxService:
             secret=_of_password(password),
             source_id=source_id,
         )
-        if source_id is not None and not raw.get("host"):
-            return Connection(check)
-        config = email.check_config(raw) if source_id is None else raw
-        return Connection(check, _server(config))
+        return Connection(check, _server(email.check_config(raw)))
 
     async def create(
         self,
@@ -125,9 +127,8 @@ class MailboxService:
         await self.sources.list_of(kb_id, owner_id=owner_id, kind=email.NAME)
         if not password:
             raise InvalidInput("Enter the password of the mailbox.", field="password")
-        if not raw.get("host") and raw.get("provider", "imap") == "imap":
-            self.limits.hit("mailbox-test", str(owner_id), per_minute=TESTS_PER_MINUTE)
-            raw = await self._with_server(raw)
+        self.limits.hit("mailbox-test", str(owner_id), per_minute=TESTS_PER_MINUTE)
+        raw = await self._with_server(raw)
         return await self.sources.create(
             kb_id,
             owner_id=owner_id,
@@ -150,6 +151,8 @@ class MailboxService:
         schedule: Schedule | None = None,
     ) -> Source:
         """Change some settings. Raises as `SourceService.change` does."""
+        if password:
+            self.limits.hit("mailbox-test", str(owner_id), per_minute=TESTS_PER_MINUTE)
         return await self.sources.change(
             kb_id,
             source_id,

@@ -224,8 +224,9 @@ class SourceRunService:
             most = await self.quotas.pages_per_crawl(owner_id=scope.owner_id)
         secret = self.readers.open(stored, owner_id=scope.owner_id)
         reader = self.readers.build(source.kind, source.config, secret=secret, save_secret=save_secret)
-        turn.progress.counts = Counts()  # an attempt sees everything again
-        events = reader.read(RunContext(cursor, known, most, tuple(again), every))
+        if cursor.get("run") != turn.run.id:  # else it goes on where the last attempt was
+            turn.progress.counts = Counts()
+        events = reader.read(RunContext(cursor, known, most, tuple(again), every, turn.run.id))
         async with contextlib.aclosing(events):
             async for event in events:
                 await self._keep(turn, event)

@@ -55,6 +55,8 @@ class Estate:
     owner_id: int
     web_source_id: int
     web_run_id: int
+    mail_source_id: int
+    mail_run_id: int
     tier: str = "free"
     number: int = 1  # of the document's only version
 
@@ -124,6 +126,17 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             await owner.http.post(f"{base}/web-sources", json={"url": f"https://{SECRET}.example/"})
         ).json()
         await owner.http.post(f"{base}/web-sources/{website['id']}/stop")  # nobody is asked for it
+        mailbox = (
+            await owner.http.post(
+                f"{base}/mailboxes",
+                json={
+                    "address": f"{SECRET}@example.com",
+                    "host": f"imap.{SECRET}.example",
+                    "password": f"password of {SECRET}",
+                },
+            )
+        ).json()
+        await owner.http.post(f"{base}/mailboxes/{mailbox['id']}/stop")
         read = (await owner.http.get(f"/api/chat/conversations/{conversation_id}")).json()
         return Estate(
             owner=owner,
@@ -147,6 +160,8 @@ async def new_estate(run_jobs, client, llm) -> Callable[[Owner], Awaitable[Estat
             owner_id=owner.user["id"],
             web_source_id=website["id"],
             web_run_id=website["run"]["id"],
+            mail_source_id=mailbox["id"],
+            mail_run_id=mailbox["run"]["id"],
         )
 
     return furnish

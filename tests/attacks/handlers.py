@@ -12,6 +12,7 @@ from rag_app.domain.provider_keys import ProviderStatus
 from rag_app.ui.chat.view import Turn
 from rag_app.ui.dashboard.admin_models.view import ModelForm
 from rag_app.ui.dashboard.document.view import Head
+from rag_app.ui.dashboard.email.view import MailboxForm
 from rag_app.ui.dashboard.faq.view import EntryForm
 from rag_app.ui.dashboard.knowledge_base.view import Summary
 from rag_app.ui.dashboard.settings.chunks_view import Reading
@@ -133,6 +134,19 @@ def website(a: Estate, *args: Any, **more: Any) -> Call:
     """A call from an open website, made to remember A's."""
     remembered = {"_kb_id": a.kb_id, "_source_id": a.web_source_id, **more.pop("vars", {})}
     url = f"/web-sources/source/{a.web_source_id}?kb={a.kb_id}"
+    return call(*args, url=url, vars=remembered, kb_id=a.kb_id, **more)
+
+
+def mailboxes(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from the list of mailboxes, made to remember A's."""
+    remembered = {"kb_id": a.kb_id, **more.pop("vars", {})}
+    return call(*args, url=f"/email?kb={a.kb_id}", vars=remembered, kb_id=a.kb_id, **more)
+
+
+def mailbox(a: Estate, *args: Any, **more: Any) -> Call:
+    """A call from an open mailbox, made to remember A's."""
+    remembered = {"_kb_id": a.kb_id, "_source_id": a.mail_source_id, **more.pop("vars", {})}
+    url = f"/email/source/{a.mail_source_id}?kb={a.kb_id}"
     return call(*args, url=url, vars=remembered, kb_id=a.kb_id, **more)
 
 
@@ -296,6 +310,47 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "WebSourceState.retry_failed": website,
     "WebSourceState.watch": website,
     "WebSourcesState.delete": lambda a: websites(a, False, vars={"deleting_id": a.web_source_id}),
+    # its mailboxes
+    "MailboxesState.load": mailboxes,
+    "MailboxesState.begin": lambda a: mailboxes(a, "imap"),
+    "MailboxesState.edit": lambda a: mailboxes(a, a.mail_source_id),
+    "MailboxesState.use_password": mailboxes,
+    "MailboxesState.use_sign_in": mailboxes,
+    "MailboxesState.close": mailboxes,
+    "MailboxesState.submit": lambda a: mailboxes(
+        a,
+        {"address": f"{SECRET}@example.com", "host": "mine.example"},
+        vars={"is_open": True, "form": MailboxForm(id=a.mail_source_id)},
+    ),
+    "MailboxesState.test": lambda a: mailboxes(
+        a, vars={"is_open": True, "form": MailboxForm(id=a.mail_source_id)}
+    ),
+    "MailboxesState.sign_in_again": lambda a: mailboxes(
+        a, vars={"is_open": True, "form": MailboxForm(id=a.mail_source_id)}
+    ),
+    "MailboxesState.dismiss_problem": mailboxes,
+    "MailboxesState.stop": lambda a: mailboxes(a, a.mail_source_id),
+    "MailboxesState.run_now": lambda a: mailboxes(a, a.mail_source_id),
+    "MailboxesState.pause": lambda a: mailboxes(a, a.mail_source_id),
+    "MailboxesState.resume": lambda a: mailboxes(a, a.mail_source_id),
+    "MailboxesState.retry_failed": lambda a: mailboxes(a, a.mail_source_id),
+    "MailboxesState.ask_to_delete": lambda a: mailboxes(a, a.mail_source_id),
+    "MailboxesState.keep": mailboxes,
+    "MailboxesState.watch": mailboxes,
+    "MailboxState.load": mailbox,
+    "MailboxState.open_tab": lambda a: mailbox(a, "history"),
+    "MailboxState.filter_status": lambda a: mailbox(a, "failed"),
+    "MailboxState.filter_text": lambda a: mailbox(a, SECRET[:5]),
+    "MailboxState.more_items": lambda a: mailbox(a, vars={"items": [_ITEM]}),
+    "MailboxState.more_runs": lambda a: mailbox(a, vars={"runs": [_RUN]}),
+    "MailboxState.open_run": lambda a: mailbox(a, a.mail_run_id),
+    "MailboxState.more_events": lambda a: mailbox(a, vars={"run_id": a.mail_run_id, "events": [_EVENT]}),
+    "MailboxState.close_run": mailbox,
+    "MailboxState.stop": mailbox,
+    "MailboxState.run_now": mailbox,
+    "MailboxState.retry_failed": mailbox,
+    "MailboxState.watch": mailbox,
+    "MailboxesState.delete": lambda a: mailboxes(a, False, vars={"deleting_id": a.mail_source_id}),
     # how it is searched
     "RetrievalSettingsState.load": lambda a: call(url=f"/settings?kb={a.kb_id}", kb_id=a.kb_id),
     "RetrievalSettingsState.change": lambda a: knobs(a, "rerank", False),
@@ -450,7 +505,7 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "KnowledgeBaseState.retry": lambda a: documents(a, a.job_id),
     "KnowledgeBaseState.retry_all": documents,
     "KnowledgeBaseState.cancel": lambda a: documents(a, a.job_id),
-    "SelectionState.clear": documents,
+    "SelectionState.clear": documents_selected,
     "SelectionState.select": lambda a: documents_selected(a, a.document_id, True),
     "SelectionState.select_page": lambda a: documents_selected(a, True),
     "SelectionState.ask_to_delete": documents_selected,
@@ -460,7 +515,9 @@ CALLS: dict[str, Callable[[Estate], Call]] = {
     "SelectionState.read_again": documents_selected,
     "SelectionState.retry": documents_selected,
     # one document
-    "AttemptsState.load": document,
+    "AttemptsState.load": lambda a: call(
+        url=f"/knowledge/document/{a.document_id}?kb={a.kb_id}", kb_id=a.kb_id
+    ),
     "DocumentState.load": document,
     "DocumentState.open_tab": lambda a: document(a, "chunks"),
     "DocumentState.refresh": document,

@@ -28,6 +28,8 @@ PUBLIC = {
     "/auth/register": "makes an account",
     "/auth/login": "asks for the password",
     "/auth/logout": "signs out whoever is signed in",
+    "/auth/mail/start": "leads strangers to log in; a ticket is sealed for one account (test_mailboxes.py)",
+    "/auth/mail/callback": "the same; an answer counts in the browser that asked (test_mailboxes.py)",
 }
 # Whoever has the link may: what a visitor can see there is tested in test_isolation.py.
 OPEN_WITH_LINK = {"/api/shared/{slug}", "/api/shared/{slug}/conversations", "/api/shared/{slug}/visitor"}
@@ -90,6 +92,22 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {"url": "http://127.0.0.1/"},  # nobody is asked for it
         {"source_id": "{web_source_id}", "url": "http://127.0.0.1/"},
     ],
+    "POST /api/knowledge-bases/{kb_id}/mailboxes": [
+        {"address": "me@mine.example", "host": "mine.example", "password": "mine"}
+    ],
+    "POST /api/knowledge-bases/{kb_id}/mailboxes/check": [
+        {"address": "me@mine.example", "host": "127.0.0.1", "port": 993, "password": "mine"},
+        {"mailbox_id": "{mail_source_id}", "host": "127.0.0.1", "port": 993},
+    ],
+    "POST /api/knowledge-bases/{kb_id}/mailboxes/authorize": [
+        {"address": "me@mine.example", "provider": "gmail"}
+    ],
+    "PUT /api/knowledge-bases/{kb_id}/mailboxes/{source_id}": [
+        {"name": "Mine"},
+        {"mask_personal_data": True},
+        {"host": "mine.example"},
+        {},
+    ],
     "PUT /api/knowledge-bases/{kb_id}/web-sources/{source_id}": [{"name": "Mine"}, {"max_pages": 1}, {}],
     "PUT /api/admin/owners/{owner_id}": [{"tier": "pro"}, {"overrides": {}}, {"is_active": True}],
     "PUT /api/admin/tiers/{tier}": [{"limits": {}}],
@@ -101,7 +119,7 @@ UPLOADS = {
     "POST /api/knowledge-bases/{kb_id}/knowledge/import",
 }
 # Kinds of sources have the same routes; what `Estate` calls theirs.
-SOURCE_PATHS = {"web-sources": "web"}
+SOURCE_PATHS = {"web-sources": "web", "mailboxes": "mail"}
 NAMES_AN_OBJECT = re.compile(r"(_id|_ids|slug|marker)$")
 
 

@@ -525,6 +525,25 @@ async def test_wrong_password_is_said_and_not_repeated(box):
         await box.run()
 
 
+async def test_password_cannot_give_commands(box):
+    """imaplib sends line breaks as they are."""
+    box.secret = json.dumps({"password": 'x"\r\nA1 LOGOUT'})
+    assert (await box.check()).message == _imap.WRONG_PASSWORD
+
+
+async def test_folder_that_cannot_be_opened_just_now_is_not_taken_for_gone(box, monkeypatch):
+    put(box, *numbered(1))
+    await box.run()
+    place = box.server.mail_folder(box.config["username"], "Locked")
+    box.change(folders=["Locked"])
+    put(box, *numbered(1), folder="Locked")
+    (place / "cur").chmod(0)
+    (place / "cur").rename(place / "was")
+    (place / "cur").write_text("no folder")
+    with pytest.raises(TransientError):
+        await box.run()
+
+
 async def test_no_password_at_all(box):
     box.secret = None  # type: ignore[assignment]
     assert (await box.check()).message == kind.NO_SECRET

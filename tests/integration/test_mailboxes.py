@@ -169,6 +169,14 @@ async def test_tests_of_connections_are_limited(owner, kb_id, server, address):
     assert statuses == [200] * 10 + [429]
 
 
+async def test_passwords_that_are_stored_are_limited_as_well(owner, kb_id, server, address):
+    base = f"/api/knowledge-bases/{kb_id}/mailboxes"
+    statuses = [
+        (await owner.http.post(base, json=settings(server, f"{n}-{address}"))).status_code for n in range(11)
+    ]
+    assert statuses == [201] * 10 + [429]
+
+
 async def test_stored_password_goes_to_no_other_server(owner, kb_id, server, address):
     base = f"/api/knowledge-bases/{kb_id}/mailboxes"
     mailbox = (await owner.http.post(base, json=settings(server, address))).json()

@@ -14,9 +14,9 @@ import pytest
 from rag_app.errors import PermanentError, TransientError
 from rag_app.rag.parsers import web_pages
 from rag_app.rag.parsers.contract import ParseLimits
-from rag_app.rag.sources import _fetching, _frontier, web
+from rag_app.rag.sources import _crawl, _fetching, _frontier, web
 from rag_app.rag.sources._crawl import NEEDS_BROWSER
-from rag_app.rag.sources.contract import Found, Gone, Left
+from rag_app.rag.sources.contract import Checkpoint, Found, Gone, Left
 from tests.web_reading import Memory, Reading, parts, paths, read
 from tests.websites import Answer, Website, html, moved, sitemap, text
 
@@ -998,3 +998,100 @@ async def test_a_reader_that_has_read_many_pages_starts_anew(monkeypatch):
             processes.add(reader._process.pid)
 
     assert len(processes) == 2
+
+
+# ---- broken off
+
+
+def shop(site, n_pages=6):
+    site.pages["/"] = html("Home", links=[f"/{n}" for n in range(n_pages)])
+    site.pages |= {f"/{n}": html(f"Page {n}", f"Number {n}", links=[f"/{n}/more"]) for n in range(n_pages)}
+    site.pages |= {f"/{n}/more": html(f"More {n}", f"Number {n}") for n in range(n_pages)}
+
+
+async def test_a_run_that_was_broken_off_goes_on_where_it_was(site, monkeypatch):
+    monkeypatch.setattr(_crawl, "PAGES_PER_CHECKPOINT", 5)
+    shop(site)
+    memory = Memory(run_id=7)
+    await read(site.url, "crawl", memory=memory, until=lambda event: isinstance(event, Checkpoint))
+    first = list(site.asked)
+    site.forget()
+
+    reading = await read(site.url, "crawl", memory=memory)
+
+    assert len(first) == 5
+    assert set(first) & set(site.asked) == set()
+    assert len(site.asked) == 13 - 5
+    assert len(memory.items) == 13
+    assert reading.saw_everything
+    assert memory.cursor == {}
+
+
+async def test_copies_are_known_after_a_break_as_well(site, monkeypatch):
+    monkeypatch.setattr(_crawl, "PAGES_PER_CHECKPOINT", 2)
+    site.pages |= {
+        "/": html("Home", links=["/a", "/print/a"]),
+        "/a": html("A", "The same"),
+        "/print/a": html("A", "The same"),
+    }
+    memory = Memory(run_id=7)
+    await read(site.url, "crawl", memory=memory, until=lambda event: isinstance(event, Checkpoint))
+
+    reading = await read(site.url, "crawl", memory=memory)
+
+    assert reading.reasons == {f"{site.url}/print/a": f"Same text as {site.url}/a."}
+
+
+async def test_what_another_run_left_behind_is_no_beginning(site, monkeypatch):
+    """What it has seen may be gone by now."""
+    monkeypatch.setattr(_crawl, "PAGES_PER_CHECKPOINT", 5)
+    shop(site)
+    memory = Memory(run_id=7)
+    await read(site.url, "crawl", memory=memory, until=lambda event: isinstance(event, Checkpoint))
+    site.forget()
+    memory.run_id = 8
+
+    reading = await read(site.url, "crawl", memory=memory)
+
+    assert len(site.asked) == 13
+    assert reading.saw_everything
+
+
+async def test_after_an_outage_only_the_rest_is_asked_for(site):
+    shop(site)
+    pages = dict(site.pages)
+    site.pages = {path: pages[path] for path in ("/", "/0", "/1")}
+    site.pages["/robots.txt"] = Answer(status=404)
+    site.otherwise = lambda _: Answer(status=503)
+    memory = Memory(run_id=7)
+    with pytest.raises(TransientError):
+        await read(site.url, "crawl", memory=memory)
+    site.forget()
+    site.pages, site.otherwise = pages, None
+
+    await read(site.url, "crawl", memory=memory)
+
+    assert {"/", "/0", "/1"} & set(site.asked) == set()
+    assert site.asked[:5] == ["/2", "/3", "/4", "/5", "/0/more"]
+    assert {item.status for item in memory.items.values()} == {"kept"}
+    assert len(memory.items) == 13
+    assert memory.cursor == {}
+
+
+async def test_stopping_a_run_ends_its_process_and_asks_for_nothing_more(site):
+    shop(site)
+
+    reading = await read(site.url, "crawl", until=lambda event: isinstance(event, Found))
+
+    assert site.asked == ["/"]
+    assert len(reading.found) == 1
+
+
+async def test_what_was_met_is_bounded(site, monkeypatch):
+    monkeypatch.setattr(_frontier, "MAX_MET", 4)
+    shop(site)
+
+    reading = await read(site.url, "crawl")
+
+    assert len(site.asked) == 4
+    assert not reading.saw_everything

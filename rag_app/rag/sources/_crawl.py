@@ -22,6 +22,7 @@ from rag_app.rag.sources._fetching import Answer, Failed, Fetcher, Unwanted, lea
 from rag_app.rag.sources._frontier import Frontier, Stop
 from rag_app.rag.sources._robots import Robots
 from rag_app.rag.sources.contract import (
+    Checkpoint,
     Event,
     Found,
     Gone,
@@ -36,6 +37,7 @@ from rag_app.rag.sources.contract import (
 STATE_VERSION = 1  # of how pages are read: raised, everything is read anew
 MAX_STATE_LINKS_BYTES = 32 * 1024
 MAX_FAILURES_IN_A_ROW = 5
+PAGES_PER_CHECKPOINT = 50
 FAILURES_UNTIL_GIVEN_UP = 3  # runs, after which a page that fails no longer keeps others from being missed
 
 NEEDS_BROWSER = (
@@ -85,7 +87,7 @@ class Crawl:
     _known: dict[str, KnownItem] = field(default_factory=dict)
     _put_off: set[str] = field(default_factory=set)
     _n_forbidden: int = 0
-    _n_failures: int = 0
+    _failing: list[Stop] = field(default_factory=list)  # one after the other, just now
 
     async def events(self) -> AsyncIterator[Event]:
         """Read until there is nothing left, or enough.
@@ -97,8 +99,19 @@ class Crawl:
         while self.n_read < self.max_pages and (stop := self.frontier.take()) is not None:
             n_expected = min(self.max_pages, self.n_read + 1 + len(self.frontier))
             yield Progress(f"Reading {_urls.path_of(stop.url)}", n_expected)
-            for event in await self._visit(stop):
+            failure: TransientError | None = None
+            try:
+                events = await self._visit(stop)
+            except TransientError as error:
+                self._put_back([*self._failing, stop])
+                events, failure = [], error
+            for event in events:
                 yield event
+            if self._done and (failure is not None or self.n_read % PAGES_PER_CHECKPOINT == 0):
+                yield Checkpoint(self._cursor())
+            if failure is not None:
+                raise failure
+            self._known.pop(stop.url, None)  # with all its links; it is not asked for again
         n_left = len(self.frontier)
         if n_left:
             self.is_complete = False
@@ -107,6 +120,37 @@ class Crawl:
             yield note
         if self.is_complete and not self.frontier.is_cut:
             yield SawEverything()
+        yield Checkpoint({})
+
+    def go_on(self) -> bool:
+        """Take up what an earlier attempt at the same run has left; False where there is nothing."""
+        cursor = self.run.cursor
+        if not self.run.run_id or cursor.get("run") != self.run.run_id:
+            return False
+        self.n_read, self.is_complete = cursor["n_read"], cursor["is_complete"]
+        self._done, self._texts = set(cursor["done"]), dict(cursor["texts"])
+        self._n_forbidden, self.frontier.is_cut = cursor["n_forbidden"], cursor["is_cut"]
+        self.frontier.waiting.extend(Stop(url, depth) for url, depth in cursor["waiting"])
+        self.frontier.met |= self._done | {stop.url for stop in self.frontier.waiting}
+        return True
+
+    def _put_back(self, stops: Sequence[Stop]) -> None:
+        """Let the next attempt read these first."""
+        self._done -= {stop.url for stop in stops}
+        self.frontier.waiting.extendleft(reversed(dict.fromkeys(stops)))
+
+    def _cursor(self) -> dict[str, Any]:
+        """What another attempt at this run needs to go on."""
+        return {
+            "run": self.run.run_id,
+            "n_read": self.n_read,
+            "is_complete": self.is_complete,
+            "is_cut": self.frontier.is_cut,
+            "n_forbidden": self._n_forbidden,
+            "done": sorted(self._done),
+            "texts": self._texts,
+            "waiting": [(stop.url, stop.depth) for stop in self.frontier.waiting_stops()],
+        }
 
     def _notes(self) -> list[Note]:
         reasons = {FORBIDDEN: self._n_forbidden} if self._n_forbidden else {}
@@ -131,7 +175,7 @@ class Crawl:
             return self._not_kept(stop.url, _urls.path_of(stop.url), error.reason, known, {})
         except Failed as error:
             return self._failure(stop, known, error)
-        self._n_failures = 0
+        self._failing.clear()
         return events
 
     def _should_wait(self, stop: Stop, known: KnownItem) -> bool:
@@ -157,7 +201,8 @@ class Crawl:
     async def _take(self, stop: Stop, answer: Answer) -> list[Event]:
         url = self._final(stop, answer)
         known = await self._recall(url)
-        self._done.add(url)
+        if answer.status < 500:
+            self._done.add(url)
         moved = [] if url == stop.url else _gone(await self._recall(stop.url), f"It is now at {url}.")
         return moved + await self._read(url, stop, answer, known)
 
@@ -203,8 +248,8 @@ class Crawl:
 
     def _failure(self, stop: Stop, known: KnownItem, error: Failed) -> list[Event]:
         if error.is_transient:
-            self._n_failures += 1
-            if stop.url == self.first or self._n_failures >= MAX_FAILURES_IN_A_ROW:
+            self._failing.append(stop)
+            if stop.url == self.first or len(self._failing) >= MAX_FAILURES_IN_A_ROW:
                 raise TransientError(error.reason, retry_after_s=error.retry_after_s)
         elif stop.url == self.first:
             raise PermanentError(error.reason)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from rag_app.rag.sources import _urls
 
 MAX_WAITING = 20_000
+MAX_MET = 200_000
 MAX_VARIANTS = 200  # addresses that differ in their query only
 MAX_DATES = 60  # addresses that differ only in a date, such as /calendar/2031/05
 MAX_REPEATS = 2  # of one folder's name within an address
@@ -58,6 +59,9 @@ class Frontier:
                 continue
             if depth > self.max_depth:
                 continue  # it may be met again on a shorter way
+            if len(self.met) >= MAX_MET:
+                self.is_cut = True
+                return
             self.met.add(url)
             if reason := self._trap(url, is_listed=is_listed):
                 self.skipped[reason] += 1
@@ -79,6 +83,10 @@ class Frontier:
                 return stop
             self.skipped["the same text came again and again"] += 1
         return self.last.popleft() if self.last else None
+
+    def waiting_stops(self) -> list[Stop]:
+        """All that wait, in the order they will be taken."""
+        return [*self.waiting, *self.last]
 
     def note_copy(self, url: str) -> None:
         """Remember that an address held a text that had been read already."""

@@ -141,7 +141,7 @@ class Imap:
         if "LOGINDISABLED" in client.capabilities:
             raise PermanentError(f"{self.host} takes no passwords on this port. Choose TLS on port 993.")
         try:
-            if user.isascii() and password.isascii():
+            if f"{user}{password}".isascii() and f"{user}{password}".isprintable():
                 self._box.login(user, password, initial_folder=None)
             else:
                 self._box.login_utf8(user, password, initial_folder=None)
@@ -177,7 +177,9 @@ class Imap:
             client = self._begin()
             try:
                 self._box.folder.set(folder, readonly=True)
-            except MailboxFolderSelectError:
+            except MailboxFolderSelectError as error:
+                if any(each.name == folder for each in self._box.folder.list()):
+                    raise TransientError(BUSY) from error  # it is there, but not to be had just now
                 return None
             return Opened(
                 validity=_number(client.response("UIDVALIDITY")[1]),

@@ -132,6 +132,7 @@ class RunContext:
         max_items: the most items the owner's plan lets this run read; None for any number.
         again: items that failed and are to be tried again, though nothing may say that they changed.
         every: all items that belong to no other, for kinds that learn of what has gone by comparing.
+        run_id: the same in every attempt at one run; a cursor that names it as `run` is this run's own.
     """
 
     cursor: Mapping[str, Any]
@@ -139,6 +140,7 @@ class RunContext:
     max_items: int | None = None
     again: tuple[KnownItem, ...] = ()
     every: Callable[[], AsyncIterator[KnownItem]] = _nothing
+    run_id: int = 0
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,9 @@ class WebReader:
                 run=run,
                 user_agent=self.parts.user_agent,
             )
-            if self.config["mode"] == "sitemap":
+            if crawl.go_on():
+                yield Progress("Going on where it was broken off")
+            elif self.config["mode"] == "sitemap":
                 yield Progress("Reading the sitemap")
                 for note in await self._list(crawl, tools):
                     yield note

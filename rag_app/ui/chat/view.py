@@ -271,7 +271,8 @@ def _reason(message: Message, *, for_owner: bool) -> str:
 
 
 def _source(citation: Citation) -> SourceView:
-    place = " · ".join(part for part in (page_words(citation.page), citation.heading) if part)
+    heading = citation.heading if citation.heading != citation.document_name else ""
+    place = " · ".join(part for part in (page_words(citation.page), heading) if part)
     return SourceView(citation.marker, citation.document_name, place, outside(citation.url))
 
 

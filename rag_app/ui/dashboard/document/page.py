@@ -62,6 +62,10 @@ def _document() -> rx.Component:
                 leaves_app=True,
             ),
         ),
+        rx.cond(
+            head.url != "",
+            rx.el.p(link(head.url, href=head.url, new_tab=True), class_name="mb-5 text-sm break-all"),
+        ),
         _tags(),
         rx.cond(head.note != "", banner(head.note, class_name="mb-4")),
         rx.cond(head.problem != "", banner(head.problem, tone="danger", class_name="mb-4")),

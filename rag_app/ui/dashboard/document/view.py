@@ -8,6 +8,7 @@ from rag_app.domain.knowledge_bases import Document, PagePart, StoredChunk
 from rag_app.domain.sizes import size
 from rag_app.rag.parsers.contract import SUPPORTED
 from rag_app.ui import routes
+from rag_app.ui.chat.view import outside
 from rag_app.ui.wording import ago, counted, listed
 
 LANGUAGES = {
@@ -31,6 +32,7 @@ class Head:
     problem: str = ""
     is_ready: bool = False
     original_href: str = ""
+    url: str = ""
     documents_href: str = ""
 
 
@@ -94,6 +96,7 @@ def head(document: Document) -> Head:
         problem=_problem(document),
         is_ready=is_ready,
         original_href=routes.original(document.id, kb_id=document.kb_id),
+        url=outside(document.url),
         documents_href=routes.documents_of(document.kb_id),
     )
 

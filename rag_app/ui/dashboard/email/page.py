@@ -83,6 +83,7 @@ def _mailboxes() -> rx.Component:
                     ),
                 ),
             ),
+            rx.cond(MailboxesState.welcome != "", banner(MailboxesState.welcome, tone="success")),
             rx.cond(MailboxesState.rows, source_list(MailboxesState, edit=MailboxesState.edit), _empty()),
             class_name="flex flex-col gap-5",
         ),
@@ -298,7 +299,7 @@ def _what() -> rx.Component:
             text_input(
                 name="folders",
                 label="Folders to read",
-                hint="Separated by commas; the inbox, if you name none. The connection test lists them all.",
+                hint=MailboxesState.folders_hint,
                 default_value=MailboxesState.form.folders,
                 error=MailboxesState.errors.folders,
             ),

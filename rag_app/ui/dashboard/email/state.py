@@ -52,6 +52,7 @@ class MailboxesState(SourcesState, rx.State):
     errors: MailboxErrors = MailboxErrors()
     away: str = ""
     problem: str = ""
+    welcome: str = ""
 
     _shown_on: str = ""
 
@@ -66,11 +67,11 @@ class MailboxesState(SourcesState, rx.State):
         self.offers_google = services().mailboxes.offers("gmail")
         self.offers_microsoft = services().mailboxes.offers("outlook")
         connection = self.router.session.session_id
-        failed = "failed" in self.router.url.query_parameters
         # The cookie is as old as the connection: once said is enough.
-        is_new = failed and self._shown_on != connection
-        self._shown_on = connection
-        self.problem = read_problem(self.router.headers.cookie) if is_new else ""
+        is_new, self._shown_on = self._shown_on != connection, connection
+        query = self.router.url.query_parameters
+        self.problem = read_problem(self.router.headers.cookie) if is_new and "failed" in query else ""
+        self.welcome = "The mailbox is connected." if is_new and "connected" in query else ""
 
     @rx.var
     def window_title(self) -> str:
@@ -88,6 +89,13 @@ class MailboxesState(SourcesState, rx.State):
     def can_sign_in(self) -> bool:
         """Whether this provider's own sign-in is set up here."""
         return {"gmail": self.offers_google, "outlook": self.offers_microsoft}.get(self.provider, False)
+
+    @rx.var
+    def folders_hint(self) -> str:
+        """How folders are named, and where their names come from."""
+        if self.by_sign_in and not self.form.id:
+            return "Separated by commas; the inbox, if you name none. You can choose from a list later."
+        return "Separated by commas; the inbox, if you name none. The connection test lists them all."
 
     @rx.var
     def password_hint(self) -> str:

@@ -89,7 +89,8 @@ def marked(text: str, query: str) -> str:
 
 def _found(number: int, passage: Passage, query: str, *, best_words: float, kb_id: int) -> FoundPassage:
     scores = passage.scores
-    place = (page_words(passage.page, passage.page_last), passage.heading)
+    heading = passage.heading if passage.heading != passage.document_name else ""
+    place = (page_words(passage.page, passage.page_last), heading)
     meant = " ".join([query, *(term.term for term in scores.matched)])  # also as it should be spelt
     return FoundPassage(
         number=number,

@@ -299,7 +299,7 @@ def _item(item: ItemRow) -> rx.Component:
                     item.reason != "",
                     rx.el.p(item.reason, class_name="max-w-[52ch] text-sm text-muted break-words"),
                 ),
-                class_name="row-state",
+                class_name="row-state items-start",
             ),
             label="State",
         ),

@@ -155,7 +155,7 @@ class SourcesState(_KindOfSource, mixin=True):
     async def _look(self) -> Any:
         """Read the list, and go on looking while something is being read."""
         is_reading = await self._show()
-        return type(self).watch if is_reading else None
+        return self.__class__.watch if is_reading else None
 
     async def _show(self) -> bool:
         owner_id = await current_owner(self)
@@ -232,7 +232,7 @@ class SourceState(_KindOfSource, mixin=True):
             self.is_loading, self.is_missing = False, True
             return None
         await self._first_items()
-        return type(self).watch if is_reading else None
+        return self.__class__.watch if is_reading else None
 
     @rx.event
     async def open_tab(self, tab: str) -> None:
@@ -310,7 +310,7 @@ class SourceState(_KindOfSource, mixin=True):
 
     async def _do(self, what: str) -> Any:
         await self._ask(what)
-        return type(self).watch if await self._show() else None
+        return self.__class__.watch if await self._show() else None
 
     async def _ask(self, what: str, *more: Any, **options: Any) -> Any:
         """Ask the service about the source on show, as its owner."""

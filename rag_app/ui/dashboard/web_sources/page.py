@@ -173,6 +173,7 @@ def _more() -> rx.Component:
             rx.el.div(
                 text_input(
                     name="max_pages",
+                    required=True,
                     label="Pages at most",
                     type="number",
                     min=1,
@@ -183,6 +184,7 @@ def _more() -> rx.Component:
                 ),
                 text_input(
                     name="max_depth",
+                    required=True,
                     label="Links to follow",
                     type="number",
                     min=0,
@@ -193,6 +195,7 @@ def _more() -> rx.Component:
                 ),
                 text_input(
                     name="delay_s",
+                    required=True,
                     label="Pause between pages",
                     type="number",
                     min=0.2,
@@ -224,6 +227,7 @@ def _more() -> rx.Component:
             rx.el.div(
                 select(
                     name="frequency_hours",
+                    required=True,
                     label="Read it again",
                     options=WebSourcesState.frequency_options,
                     default_value=form.frequency_hours,
@@ -231,6 +235,7 @@ def _more() -> rx.Component:
                 ),
                 select(
                     name="grace_hours",
+                    required=True,
                     label="When a page has vanished",
                     options=WebSourcesState.grace_options,
                     default_value=form.grace_hours,

@@ -108,10 +108,10 @@ class WebSourcesState(SourcesState, rx.State):
             if not is_looked_at:
                 return
             self.is_open = False
-            looking = await self._look()
+            is_reading = await self._show()
         yield notify("Saved." if wanted.id else "Added. Its pages are being read.")
-        if looking is not None:
-            yield looking
+        if is_reading:
+            yield WebSourcesState.watch
 
     def _show_form(self, form: WebForm) -> None:
         self.form, self.errors, self.checked = form, WebErrors(), CheckView()
