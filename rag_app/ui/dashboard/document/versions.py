@@ -67,7 +67,7 @@ def _version(version: VersionView) -> rx.Component:
                 icon="download",
                 variant="secondary",
                 size="sm",
-                leaves_app=True,
+                is_file=True,
                 aria_label=f"Download {version.title}",
             ),
             class_name="flex flex-wrap gap-2",
