@@ -34,6 +34,7 @@ ACROSS_TENANTS = {
     "jobs.about": "a worker looks what a queued job is about",
     "jobs.claim": "a worker takes a job by its number",
     "jobs.open_without_worker": "the sweep looks for forgotten jobs",
+    "jobs.release_stalled": "the sweep gives back what dead workers had in hand",
     "provider_keys.not_sealed_with": "the operator encrypts all stored keys anew",
     "provider_keys.reseal": "the operator encrypts all stored keys anew",
     "source_runs.about": "a worker looks which source a queued run reads",
