@@ -35,7 +35,6 @@ ACROSS_TENANTS = {
     "jobs.claim": "a worker takes a job by its number",
     "jobs.release_stalled": "the sweep hands on what dead workers had in hand",
     "jobs.open_without_worker": "the sweep looks for forgotten jobs",
-    "jobs.release_stalled": "the sweep gives back what dead workers had in hand",
     "provider_keys.not_sealed_with": "the operator encrypts all stored keys anew",
     "provider_keys.reseal": "the operator encrypts all stored keys anew",
     "source_runs.about": "a worker looks which source a queued run reads",
