@@ -14,7 +14,7 @@ import pytest
 from rag_app.api.app import create_api
 from rag_app.api.middleware import MAX_BODY_BYTES
 from rag_app.services.rate_limits import RateLimits
-from tests.attacks.test_tenants import ids_of
+from tests.attacks.test_tenants import ids_of, path_of
 from tests.attacks.test_uploads import Body
 
 DEEP = 10_000  # levels
@@ -85,7 +85,7 @@ async def test_no_body_makes_a_route_fail(estate, no_limits):
     ids, failed, n_sent = ids_of(estate), [], 0
 
     for method, template, schema in json_routes():
-        path = template.format(**ids)
+        path = path_of(template, ids)
         for body in bodies(schema):
             sent = json.dumps(body).encode()
             n_sent += 1
@@ -117,7 +117,7 @@ async def test_no_raw_body_makes_a_route_fail(estate):
     for method, template, _ in json_routes():
         for body in RAW_BODIES:
             response = await estate.owner.http.request(
-                method, template.format(**ids), content=body, headers={"Content-Type": "application/json"}
+                method, path_of(template, ids), content=body, headers={"Content-Type": "application/json"}
             )
             if response.status_code >= 500:
                 failed.append(f"{method} {template} {body[:40]!r}: {response.status_code}")
@@ -131,7 +131,7 @@ async def test_strangers_bodies_are_no_different(estate, client):
     for method, template, _ in json_routes():
         for body in RAW_BODIES[::3]:
             response = await client.request(
-                method, template.format(**ids), content=body, headers={"Content-Type": "application/json"}
+                method, path_of(template, ids), content=body, headers={"Content-Type": "application/json"}
             )
             if response.status_code >= 500:
                 failed.append(f"{method} {template} {body[:40]!r}: {response.status_code}")
@@ -154,7 +154,7 @@ async def test_no_query_makes_a_list_fail(estate):
             if parameter["in"] != "query":
                 continue
             for value in QUERIES:
-                url = f"{path.format(**ids)}?{parameter['name']}={value}"
+                url = f"{path_of(path, ids)}?{parameter['name']}={value}"
                 response = await estate.owner.http.get(url)
                 if response.status_code >= 500:
                     failed.append(f"{url[:100]}: {response.status_code}")
@@ -205,7 +205,7 @@ async def test_bodies_are_limited_on_every_route(client, estate):
     for method, template, _ in json_routes():
         body = Body(*[b" " * (MAX_BODY_BYTES // 4)] * 40)
         response = await client.request(
-            method, template.format(**ids), content=body, headers={"Content-Type": "application/json"}
+            method, path_of(template, ids), content=body, headers={"Content-Type": "application/json"}
         )
         assert response.status_code == 413, template
         assert body.n_read <= 6

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from rag_app.settings import Settings
 from tests.attacks.conftest import QUESTION, SECRET
 from tests.attacks.test_bad_input import SCHEMA
-from tests.attacks.test_tenants import asks, ids_of, send
+from tests.attacks.test_tenants import asks, ids_of, path_of, send
 
 KEYS = {
     "openai": "sk-proj-0123456789abcdef",
@@ -40,7 +40,7 @@ async def test_no_answer_holds_a_key_or_a_password(estate, config):
     ids, told = ids_of(estate), []
 
     for path in SCHEMA["paths"]:
-        response = await estate.owner.http.get(path.format(**ids))
+        response = await estate.owner.http.get(path_of(path, ids))
         told.append(f"{dict(response.headers)} {response.text}")
 
     everything = "\n".join(told)
@@ -100,7 +100,7 @@ async def test_every_answer_of_the_api_carries_the_headers_that_keep_it_safe(est
 
     for path in [*SCHEMA["paths"], "/api/docs", "/api/openapi.json", "/api/no-such-thing", "/no-such-page"]:
         for http in (client, estate.owner.http):
-            headers = (await http.get(path.format(**ids))).headers
+            headers = (await http.get(path_of(path, ids))).headers
             assert headers["x-content-type-options"] == "nosniff", path
             assert headers["x-frame-options"] == "DENY", path
             policy = headers["content-security-policy"]

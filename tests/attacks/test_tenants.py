@@ -143,17 +143,28 @@ def routes() -> Iterator[tuple[str, Any]]:
             yield method, route
 
 
+def all_ids(template: str, ids: dict[str, Any]) -> dict[str, Any]:
+    """The ids of A for one route: a source is called the same in the routes of every kind."""
+    kind = next((each for each in SOURCE_PATHS if f"/{each}/" in template), None)
+    if kind is None:
+        return ids
+    return ids | {name: ids[f"{SOURCE_PATHS[kind]}_{name}"] for name in ("source_id", "run_id")}
+
+
+def path_of(template: str, ids: dict[str, Any]) -> str:
+    """The address of something of A."""
+    return template.format(**all_ids(template, ids))
+
+
 def asks(ids: dict[str, Any]) -> Iterator[Ask]:
     """Every way to name an object of A, in path, query or body."""
     for method, route in routes():
         template = route.path
         if template in PUBLIC or template in OPEN_WITH_LINK:
             continue
-        if (kind := next((path for path in SOURCE_PATHS if f"/{path}/" in template), None)) is not None:
-            ids = ids | {name: ids[f"{SOURCE_PATHS[kind]}_{name}"] for name in ("source_id", "run_id")}
-        missing = set(re.findall(r"{(\w+)", template)) - ids.keys()
+        missing = set(re.findall(r"{(\w+)", template)) - all_ids(template, ids).keys()
         assert not missing, f"Say in `Estate` what {sorted(missing)} of {method} {template} is for A."
-        path = template.format(**ids)
+        path = path_of(template, ids)
         query = {name: ids.get(name, 1) for name in _query_names(route) if NAMES_AN_OBJECT.search(name)}
         for options in _bodies(method, route, ids):
             asked = options + ((("params", query),) if query else ())
