@@ -3,6 +3,7 @@
 import email.policy
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -610,6 +611,74 @@ def test_literal_of_a_size_nobody_has_is_refused():
     lines = b"* OK hi\r\n* CAPABILITY IMAP4rev1 {4000000000}\r\n"
     with pytest.raises(TransientError):
         _imap.Imap(_answering(lines), HOST, 993, "tls")
+
+
+def _listing(*lines: bytes) -> _imap.Imap:
+    """A connection to a server with these folders."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(5)
+    _KEPT.append(theirs)
+
+    def answer() -> None:
+        with theirs.dup() as there, there.makefile("rb") as asked:
+            for more in (b"* CAPABILITY IMAP4rev1\r\n", b"".join(lines)):
+                tag = asked.readline().split()[0]
+                there.sendall(more + tag + b" OK done\r\n")
+
+    theirs.sendall(b"* PREAUTH hi\r\n")
+    threading.Thread(target=answer, daemon=True).start()
+    imap = _imap.Imap(ours, HOST, 993, "tls")
+    imap._client.state = "SELECTED"
+    return imap
+
+
+def test_folders_are_listed_however_they_are_written():
+    imap = _listing(
+        b'* LIST (\\HasNoChildren) "/" INBOX\r\n',
+        b'* LIST (\\Sent) "/" "Gesendet/F&APw-r \\"alle\\" \\\\ x"\r\n',
+        b"* LIST () NIL {7}\r\nA&AOQ-b\r\n",
+        b'* LIST (\\Noselect) "\\\\" "Nothing"\r\n',
+        b'* LIST () "/" "broken &A-"\r\n',
+        b'* LIST () "/" "' + b"n" * 321 + b'"\r\n',
+    )
+    assert imap.folders() == [
+        _imap.Folder("INBOX"),
+        _imap.Folder('Gesendet/Für "alle" \\ x', "sent"),
+        _imap.Folder("Aäb"),
+    ]
+    imap.close()
+
+
+@pytest.mark.parametrize("said", [b"(" * 200_000, b"() " * 70_000, b'() "' + b"\\a" * 100_000])
+def test_line_of_a_folder_that_would_take_long_is_refused(said):
+    imap = _listing(b"* LIST " + said + b"\r\n")
+    with pytest.raises(TransientError, match="makes no sense"):
+        imap.folders()
+    imap.close()
+
+
+def test_folders_have_a_limit(monkeypatch):
+    monkeypatch.setattr(_imap, "MAX_FOLDERS", 3)
+    imap = _listing(*(b'* LIST () "/" "F%d"\r\n' % n for n in range(10)))
+    assert [folder.name for folder in imap.folders()] == ["F0", "F1", "F2"]
+    imap.close()
+
+
+def test_more_numbers_than_were_asked_for_are_refused():
+    imap = _listing(b"* SEARCH " + b"1 " * 10 + b"\r\n")
+    assert imap.uids(_imap.Opened(1, 10)) == [1] * 10
+    imap.close()
+    for said in (b"1 " * 11, b"123456789 " * 100):
+        imap = _listing(b"* SEARCH " + said + b"\r\n")
+        with pytest.raises(TransientError, match="makes no sense"):
+            imap.uids(_imap.Opened(1, 10))
+        imap.close()
+
+
+def test_folder_with_more_mails_than_anybody_has_is_refused():
+    imap = object.__new__(_imap.Imap)  # it asks the server nothing
+    with pytest.raises(PermanentError, match="more than 2,000,000 mails"):
+        imap.uids(_imap.Opened(1, 4_000_000_000))
 
 
 async def test_silent_server_is_given_up(box, monkeypatch):
