@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from typing import Any
 from urllib.parse import parse_qs
 
 import httpx2
@@ -19,7 +20,7 @@ from rag_app.net.guard import AddressRefused
 from rag_app.rag.sources import _imap, _mail_reading, _mail_sandbox, _mail_text, _mailbox
 from rag_app.rag.sources import email as kind
 from rag_app.rag.sources._mail_oauth import OAuthProvider
-from rag_app.rag.sources._mail_presets import likely_servers
+from rag_app.rag.sources._mail_presets import Server, likely_servers
 from rag_app.rag.sources.contract import Found, Gone, Same
 from tests import killed_mail_child
 from tests.guarded import PUBLIC, guard
@@ -502,7 +503,7 @@ async def test_without_encryption_only_where_the_operator_says_so(box):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        pytest.param({"host": "no.such.example"}, "no server called no.such.example", id="unknown name"),
+        pytest.param({"host": "no.such.example"}, "server called no.such.example on", id="unknown name"),
         pytest.param({"port": 1}, "(port 1) refuses connections", id="refused"),
         pytest.param({"host": OTHER_HOST}, f"is for another name than {OTHER_HOST}", id="other name"),
         pytest.param({"port": "plain"}, "does not speak TLS", id="no TLS"),
@@ -688,6 +689,20 @@ async def test_silent_server_is_given_up(box, monkeypatch):
     assert check.message == _mailbox.TOO_SLOW
 
 
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+async def test_dripping_server_holds_no_thread(box, monkeypatch, security):
+    """It never falls silent, so no limit on silence ends this; giving up has to."""
+    monkeypatch.setattr(_mailbox, "CONNECT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as dripping:
+        check = await box.check(port=dripping.getsockname()[1], security=security)
+        assert check.message == _mailbox.TOO_SLOW
+        there, _ = dripping.accept()
+        with there:
+            there.settimeout(5)  # less than what silence is given
+            while there.recv(1024):  # its hello, and then the end
+                pass
+
+
 # Addresses that must not be reached: nothing is ever connected to
 
 
@@ -708,7 +723,10 @@ async def test_mail_servers_in_private_networks_are_refused(box, monkeypatch, ho
     monkeypatch.setattr(_imap.socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
     box.addresses = guard(names=HOSTILE, ports=frozenset({143, 993})).addresses
     check = await box.check(host=host, port=993)
-    assert "RAG_ALLOWED_PRIVATE_HOSTS" in check.message
+    assert check.message == _mailbox.NO_SERVER.format(host)  # as for a name that nobody has
+    with pytest.raises(TransientError):
+        async with _mailbox.connected(Server(host), box.parts()):
+            pytest.fail("connected")
 
 
 @pytest.mark.parametrize("port", [22, 25, 80, 110, 443, 465, 587, 995, 5432, 6379])
@@ -751,8 +769,8 @@ async def test_server_of_a_domain_is_found(box, monkeypatch):
 
     real = _imap.connect
 
-    def here(addresses: list[str], host: str, port: int, security: str) -> _imap.Imap:
-        return real(addresses, host, box.server.tls_port, security)  # type: ignore[arg-type]
+    def here(addresses: list[str], host: str, port: int, security: str, **more: Any) -> _imap.Imap:
+        return real(addresses, host, box.server.tls_port, security, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(_mailbox._imap, "connect", here)
     box.addresses = addresses  # type: ignore[assignment]

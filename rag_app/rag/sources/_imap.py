@@ -12,7 +12,7 @@ import imaplib
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -27,6 +27,7 @@ from rag_app.rag.sources._mail_headers import FIELDS
 from rag_app.rag.sources._mail_presets import NEED_APP_PASSWORDS, NEED_SWITCH, Security
 
 CONNECT_S = 10.0
+MAX_ADDRESSES = 6  # that are tried
 SILENCE_S = 60.0  # without a byte
 MAX_COMMAND_BYTES = 96 * 1024 * 1024  # of the answer to one command
 MAX_HEADER_BYTES = 16 * 1024  # of the fields that are asked for
@@ -306,15 +307,23 @@ class Imap:
         return ""
 
 
-def connect(addresses: Sequence[str], host: str, port: int, security: Security) -> Imap:
+def connect(
+    addresses: Sequence[str],
+    host: str,
+    port: int,
+    security: Security,
+    on_socket: Callable[[socket.socket], None] = lambda _: None,
+) -> Imap:
     """Connect to the first address that answers, and check its certificate against the name.
 
     Args:
         addresses: checked ones; nothing else is connected to.
         host: the name that was typed.
+        on_socket: is told of the connection before a byte is read from it.
     """
-    connected = _first(addresses, host, port)
+    connected = _first(addresses[:MAX_ADDRESSES], host, port)
     try:
+        on_socket(connected)
         if security == "tls":
             with _in_words(host, port):
                 connected = trusted().wrap_socket(connected, server_hostname=host)
