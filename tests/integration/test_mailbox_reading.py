@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
@@ -19,6 +20,7 @@ from rag_app.errors import PermanentError, TransientError
 from rag_app.net.guard import AddressRefused
 from rag_app.rag.sources import _imap, _mail_reading, _mail_sandbox, _mail_text, _mailbox
 from rag_app.rag.sources import email as kind
+from rag_app.rag.sources._mail_config import Config
 from rag_app.rag.sources._mail_oauth import OAuthProvider
 from rag_app.rag.sources._mail_presets import Server, likely_servers
 from rag_app.rag.sources.contract import Found, Gone, Same
@@ -280,6 +282,63 @@ async def test_months_and_filters_decide_what_is_read(box):
     assert len(box.of(Same)) == 4
 
 
+def months_pass(monkeypatch) -> None:
+    """From now on, mails of half a year ago are from before the months that are read."""
+    real = Config.since
+    monkeypatch.setattr(Config, "since", lambda config: real(replace(config, months_to_sync=1)))
+
+
+def half_a_year_old(box: Owner, n: int, **more):
+    return put(box, *numbered(n), at=datetime.now(UTC) - timedelta(days=150), **more)
+
+
+async def test_mails_that_grow_older_stay_when_their_folder_is_numbered_anew(box, monkeypatch):
+    half_a_year_old(box, 2)
+    put(box, *numbered(1, first=5))
+    await box.run()
+    assert len(box.mails) == 3
+    months_pass(monkeypatch)
+    box.server.number_anew(box.config["username"])
+    await box.run()
+
+    assert not box.gone
+    assert [same.key for same in box.of(Same)] == [box.mails["Mail 5"].key]
+
+
+async def test_mails_that_grow_older_stay_when_settings_change(box, monkeypatch):
+    half_a_year_old(box, 2)
+    await box.run()
+    months_pass(monkeypatch)
+    box.change(subject_filter=["Mail 1"])
+    await box.run()
+    assert box.gone == {box.mails["Mail 0"].key: _mail_reading.LEFT_OUT}
+
+    box.change(mask_personal_data=True)  # what was kept without masking must not stay as it is
+    await box.run()
+    assert [found.name for found in box.of(Found)] == ["Mail 1"]
+    assert len(box.gone) == 1
+
+    box.change(months_to_sync=3)
+    await box.run()
+    assert box.gone[box.mails["Mail 1"].key] == _mail_reading.LEFT_OUT
+
+
+async def test_mails_that_grow_older_are_followed_and_deleted(box, monkeypatch):
+    box.change(folders=["INBOX", "Done"])
+    paths = half_a_year_old(box, 3)
+    put(box, *numbered(1, first=7), folder="Done")
+    await box.run()
+    months_pass(monkeypatch)
+    paths[0].rename(box.server.mail_folder(box.config["username"], "Done") / "cur" / paths[0].name)
+    paths[1].unlink()
+    put(box, *numbered(1, first=9), at=datetime.now(UTC) - timedelta(days=150), folder="Done")
+    await box.run()
+
+    assert not box.of(Found)  # the one that is old and new here is left alone
+    assert [same.key for same in box.of(Same)] == [box.mails["Mail 0"].key]
+    assert box.gone == {box.mails["Mail 1"].key: _mail_reading.DELETED}
+
+
 async def test_only_mails_to_somebody(box):
     put(
         box,
@@ -421,7 +480,23 @@ async def test_failed_mails_are_tried_again_when_asked(box, monkeypatch):
 # Signing in
 
 
+async def test_tokens_are_only_for_the_providers_own_server(box, monkeypatch):
+    monkeypatch.setattr(_imap.socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
+    box.secret = granted("token")
+    check = await box.check(provider="gmail")
+    assert check.message == kind.OTHER_SERVER.format("imap.gmail.com")
+    assert (await box.check(provider="imap")).message == kind.NO_SECRET
+    box.secret = json.dumps({"refresh_token": "r"})  # nor is it renewed for another one
+    assert (await box.check(provider="outlook")).message == kind.OTHER_SERVER.format("outlook.office365.com")
+
+
+def is_ours(host: str, port: int) -> bool:
+    """The operator lists the server of the tests."""
+    return host == HOST
+
+
 async def test_token_instead_of_a_password(box):
+    box.is_listed = is_ours
     user = box.config["username"]
     box.server.tokens["good-token"] = user
     box.secret = json.dumps(
@@ -434,6 +509,7 @@ async def test_token_instead_of_a_password(box):
 
 
 async def test_token_is_renewed_before_it_ends_and_kept(box):
+    box.is_listed = is_ours
     user = box.config["username"]
     box.server.tokens["fresh-token"] = user
     asked: list[dict[str, list[str]]] = []
@@ -470,6 +546,7 @@ async def test_token_is_renewed_before_it_ends_and_kept(box):
 
 
 async def test_ended_token_is_said(box):
+    box.is_listed = is_ours
     box.secret = json.dumps(
         {"refresh_token": "r", "access_token": "unknown", "expires_at": time.time() + 3600}
     )
