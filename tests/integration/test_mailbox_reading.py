@@ -2,6 +2,7 @@
 
 import email.policy
 import json
+import os
 import socket
 import threading
 import time
@@ -475,6 +476,67 @@ async def test_failed_mails_are_tried_again_when_asked(box, monkeypatch):
     await box.run(again=(box.known[failed],))
     assert [found.name for found in box.of(Found)] == ["X-Kill"]
     assert not box.left
+
+
+async def test_mail_of_a_failed_attachment_is_read_again_when_asked(box, monkeypatch):
+    message = EmailMessage()
+    message["From"], message["Subject"], message["Message-ID"] = "a@example.org", "Files", "<again/f@x>"
+    message.set_content("One file.")
+    message.add_attachment(b"name,price\nPro,30\n", maintype="text", subtype="csv", filename="prices.csv")
+    put(box, *numbered(1), message.as_bytes())
+
+    async def fails(*_: object) -> None:
+        raise PermanentError("It cannot be read.")
+
+    box.change(mask_personal_data=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(_mail_reading, "masked", fails)
+        await box.run()
+    (failed,) = box.left
+    assert box.left[failed].parent == box.mails["Files"].key
+
+    await box.run(again=(box.known[failed],))
+    assert [found.name for found in box.of(Found)] == ["Files", "prices.csv"]
+    assert not box.left
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param("link", id="link"),
+        pytest.param("pipe", id="pipe"),
+        pytest.param("folder", id="folder"),
+        pytest.param("large", id="large"),
+        pytest.param("none", id="no such file"),
+        pytest.param("[" * 100_000, id="deep"),
+        pytest.param("[]", id="list"),
+        pytest.param("{}", id="empty"),
+        pytest.param('{"attachments": [1]}', id="no attachment"),
+    ],
+)
+def test_child_is_not_believed(tmp_path, monkeypatch, answer):
+    monkeypatch.setattr(_mail_sandbox, "MAX_FILE_BYTES", 1_000_000)
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    work = tmp_path / "work"
+    work.mkdir()
+    file = work / "0.0.bin"
+    whole = {"subject": "", "text": "", "reason": "", "is_damaged": False}
+    attached = json.dumps(whole | {"attachments": [{"name": "a", "reason": "", "file": str(secret)}]})
+    (work / "0.json").write_text(attached if answer.isalpha() else answer)
+    match answer:
+        case "link":
+            file.symlink_to(secret)
+        case "pipe":
+            os.mkfifo(file)
+        case "folder":
+            file.mkdir()
+        case "large":
+            file.write_bytes(bytes(1_000_001))
+    read = _mail_sandbox._result(work, "0")
+    assert read is not None
+    assert (read.reason, read.is_damaged, read.attachments) == (_mail_sandbox.GAVE_UP, True, ())
+    assert _mail_sandbox._result(work, "1") is None
 
 
 # Signing in

@@ -328,7 +328,7 @@ class Reading:
     async def _again(self) -> AsyncIterator[Event]:
         """Mails that failed and are to be tried once more, where they are still where they were."""
         by_folder: dict[str, list[KnownItem]] = {}
-        for item in self.run.again:
+        for item in await self._to_try():
             for folder in list(item.state.get("at", {}))[:1]:
                 if folder in self.config.folders:
                     by_folder.setdefault(folder, []).append(item)
@@ -345,6 +345,13 @@ class Reading:
                 for group in _groups([each for each in seen if each[1].key in asked]):
                     async for event in self._read(part, group, asked, {}):
                         yield event
+
+    async def _to_try(self) -> Sequence[KnownItem]:
+        """Mails that failed, and those whose attachments did."""
+        mails = {item.key: item for item in self.run.again if "at" in item.state}
+        parents = {_parent_key(item.key) for item in self.run.again if "at" not in item.state}
+        known = await self.run.known(sorted(parents - mails.keys()))
+        return [*mails.values(), *(item for item in known.values() if item.status != "missing")]
 
     async def _gone(self, parts: Sequence[_Part], cursor: dict[str, Any]) -> AsyncIterator[Event]:
         """Mails that are not where they were, and those that other settings leave out."""
@@ -418,6 +425,10 @@ def _with_headers(envelopes: Sequence[Envelope]) -> list[tuple[Envelope, Headers
 
 def _part_key(key: str, at: int) -> str:
     return f"{key}/{at}"
+
+
+def _parent_key(key: str) -> str:
+    return key.rpartition("/")[0]
 
 
 def _batches(uids: Sequence[int]) -> Iterator[Sequence[int]]:
