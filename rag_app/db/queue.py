@@ -71,10 +71,27 @@ async def add_ingestion(
 async def add_source_run(
     queue: procrastinate.App, session: AsyncSession, *, run_id: int, source_id: int
 ) -> None:
-    """Add a run within the session's transaction; a source is read by one worker at a time."""
+    """Add a run within the session's transaction; a source is read by one worker at a time.
+
+    The more runs an owner has open, the later the next one's turn.
+    """
+    open_runs = await run(
+        session,
+        sa.text("""
+            SELECT count(*) FROM sources s JOIN knowledge_bases mine ON mine.id = s.kb_id
+            JOIN knowledge_bases kb ON kb.user_id = mine.user_id
+            JOIN source_runs r ON r.kb_id = kb.id AND r.status IN ('waiting', 'running')
+            WHERE s.id = :source_id
+        """),
+        params={"source_id": source_id},
+    )
     connection = await driver_connection(session)
     deferrer = queue.configure_task(
-        READ_SOURCE, lock=f"source:{source_id}", queue=SOURCES, connection=connection
+        READ_SOURCE,
+        lock=f"source:{source_id}",
+        queue=SOURCES,
+        priority=-open_runs.scalar_one(),
+        connection=connection,
     )
     await deferrer.defer_async(run_id=run_id)
 

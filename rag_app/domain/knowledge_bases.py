@@ -86,7 +86,8 @@ class Document:
     @property
     def file_name(self) -> str:
         """A name that tells how to read it: what our own sources wrote is Markdown whatever its title."""
-        return f"{self.name}.md" if self.source_id is not None and self.media_type == MARKDOWN else self.name
+        is_named = self.name.lower().endswith((".md", ".markdown"))
+        return f"{self.name}.md" if self.media_type == MARKDOWN and not is_named else self.name
 
 
 @dataclass(frozen=True)

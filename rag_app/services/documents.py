@@ -104,8 +104,10 @@ class DocumentService:
                 await self._add_job(session, scope, document_id, name, stored.size_bytes)
             else:
                 await self._retry_if_ended_badly(session, scope, document_id)
+            # What a website or mailbox brought before is its owner's own from now on, and stays without it.
+            is_adopted = await documents.adopt(session, scope, document_id=document_id)
             document = await documents.get(session, scope, document_id=document_id)
-            if is_new:
+            if is_new or is_adopted:
                 await self.quotas.keep_within(session, DOCUMENTS, STORAGE, owner_id=owner_id)
         assert document.job is not None
         log.info("document_added", document_id=document_id, kb_id=kb_id, is_new=is_new)

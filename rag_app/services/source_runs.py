@@ -13,7 +13,7 @@ import difflib
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import structlog
 
 from rag_app.db import queue
 from rag_app.db.engine import Sessions, outage
-from rag_app.db.queries import access, document_versions, documents, jobs, source_runs, sources
+from rag_app.db.queries import access, documents, jobs, source_runs, sources
 from rag_app.db.queries.source_runs import KeptItem
 from rag_app.domain.documents import MARKDOWN
 from rag_app.domain.knowledge_bases import KbScope
@@ -52,6 +52,7 @@ MAX_ATTEMPTS = 12  # of one run, with workers that died in the middle
 MAX_AGAIN = 2_000
 MAX_DIFF = 20_000  # characters
 MAX_TEXT_TO_COMPARE = 400_000
+MAX_LINES_TO_COMPARE = 2_000
 DUE_AT_ONCE = 200
 REMOVED_AT_ONCE = 100
 KNOWN_AT_ONCE = 1_000
@@ -88,7 +89,6 @@ class _Turn:
     scope: KbScope
     source: Source
     progress: _Progress
-    replaced: list[str] = field(default_factory=list)  # hashes of files that may be free now
 
 
 @dataclass(frozen=True)
@@ -156,9 +156,6 @@ class SourceRunService:
                 return
             await self._hand_back(turn)
             raise transient from error
-        finally:
-            for sha256 in turn.replaced:
-                self.storage.remove_if_old(sha256)
 
     async def _claim(self, run_id: int) -> _Turn | None:
         async with self.sessions.begin() as session:
@@ -266,12 +263,14 @@ class SourceRunService:
             )
             return
         stored = await self.storage.receive(_once(found.content), name=found.name, max_bytes=self.max_bytes)
+        diff = await self._diff(turn, found, stored)  # before anything is held: it can take its time
         async with self._fenced(turn) as session:
             there = await source_runs.item(session, turn.scope, source_id=turn.source.id, key=found.key)
             if there is not None and there.sha256 == stored.sha256 and there.document_id is not None:
                 await self._see_again(session, turn, Same(found.key, found.state), there)
                 return
-            diff = await asyncio.to_thread(self._diff, there, found)
+            if there is not None and there.document_id is not None:  # before its item, as who deletes it does
+                await documents.lock(session, turn.scope, document_id=there.document_id)
             document_id = await self._document(session, turn, found, stored, there)
             kind = "added" if there is None or there.document_id is None else "changed"
             await source_runs.keep_item(
@@ -306,8 +305,8 @@ class SourceRunService:
         if same is not None:
             return same  # the same text is in this knowledge base already: once is enough
         if there is not None and there.document_id is not None:
-            n_items = await source_runs.n_items_of(session, scope, document_id=there.document_id)
             own = await documents.lock(session, scope, document_id=there.document_id)
+            n_items = await source_runs.n_items_of(session, scope, document_id=there.document_id)
             document = await documents.get(session, scope, document_id=there.document_id) if own else None
             if document is not None and n_items == 1 and document.source_id == turn.source.id:
                 if document.job is not None:
@@ -320,7 +319,6 @@ class SourceRunService:
                     size_bytes=stored.size_bytes,
                     sha256=stored.sha256,
                 )
-                turn.replaced += await document_versions.unneeded(session, [document.sha256])
                 await self._read_document(session, turn, found, document.id, name, stored)
                 return document.id
         document_id, is_new = await documents.insert(
@@ -349,6 +347,7 @@ class SourceRunService:
             url=found.url,
             modified_at=found.modified_at,
         )
+        await documents.set_status(session, turn.scope, document_id=document_id, status="received")
         job_id = await jobs.insert(
             session,
             turn.scope,
@@ -365,23 +364,20 @@ class SourceRunService:
         """Delete a document of a source that no item refers to any more."""
         if document_id is None:
             return
+        await documents.lock(session, turn.scope, document_id=document_id)
         if await source_runs.is_document_free(session, turn.scope, document_id=document_id):
-            sha256 = await documents.delete(session, turn.scope, document_id=document_id)
-            turn.replaced += [sha256] if sha256 is not None else []
+            await documents.delete(session, turn.scope, document_id=document_id)  # its file: the clean-up
 
-    def _diff(self, there: KeptItem | None, found: Found) -> str:
+    async def _diff(self, turn: _Turn, found: Found, stored: StoredFile) -> str:
         """What changed in a text, as unified diff; empty where there is nothing to compare."""
-        if there is None or there.sha256 is None or not found.file_name.endswith((".md", ".txt")):
+        if not found.file_name.endswith((".md", ".txt")):
             return ""
-        path: Path = self.storage.path(there.sha256)
-        if len(found.content) > MAX_TEXT_TO_COMPARE or not path.exists():
+        async with self.sessions() as session:
+            await access.enter(session, turn.scope)
+            there = await source_runs.item(session, turn.scope, source_id=turn.source.id, key=found.key)
+        if there is None or there.sha256 in {None, stored.sha256}:
             return ""
-        if path.stat().st_size > MAX_TEXT_TO_COMPARE:
-            return ""
-        before = path.read_text("utf-8", "replace").splitlines()
-        after = found.content.decode("utf-8", "replace").splitlines()
-        lines = itertools.islice(difflib.unified_diff(before, after, lineterm="", n=2), 2, 1_000)
-        return "\n".join(lines)[:MAX_DIFF]
+        return await asyncio.to_thread(compared, self.storage.path(there.sha256 or ""), found.content)
 
     async def _keep_same(self, turn: _Turn, same: Same) -> None:
         async with self._fenced(turn) as session:
@@ -471,7 +467,8 @@ class SourceRunService:
                 for item_id, key, name, document_id in overdue:
                     if document_id is not None:
                         await documents.lock(session, scope, document_id=document_id)
-                    await source_runs.forget_item(session, scope, item_id=item_id)
+                    if not await source_runs.forget_item(session, scope, item_id=item_id):
+                        continue  # it came back just now
                     if document_id is not None and await source_runs.is_document_free(
                         session, scope, document_id=document_id
                     ):
@@ -507,6 +504,18 @@ def check_key(key: str) -> None:
     """Refuse a key that cannot be kept: a fault of a kind of source, not of its owner."""
     if not 0 < len(key) <= MAX_KEY:
         raise ValueError(f"an item's key has 1 to {MAX_KEY:,} characters")
+
+
+def compared(before: Path, after: bytes) -> str:
+    """What changed between two texts, as unified diff; empty where they are too long to be compared."""
+    if not before.exists() or max(before.stat().st_size, len(after)) > MAX_TEXT_TO_COMPARE:
+        return ""
+    old = before.read_text("utf-8", "replace").splitlines()
+    new = after.decode("utf-8", "replace").splitlines()
+    if max(len(old), len(new)) > MAX_LINES_TO_COMPARE:  # the time it takes grows with their square
+        return ""
+    lines = itertools.islice(difflib.unified_diff(old, new, lineterm="", n=2), 2, 1_000)
+    return "\n".join(lines)[:MAX_DIFF]
 
 
 def _line(text: str) -> str:

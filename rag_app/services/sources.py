@@ -26,6 +26,7 @@ log = structlog.get_logger()
 MAX_HOURS = 8_760  # a year
 MAX_GRACE_HOURS = 87_600
 DELETED_AT_ONCE = 50
+REOPENED_AT_ONCE = 200
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ class SourceService:
         module = self.readers.kind(kind)
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
+            await source_runs.hold_open(session, scope, source_id=source_id)  # first, as whoever reads does
             await sources.lock(session, scope, source_id=source_id)
             there = await sources.get(session, scope, source_id=source_id, kind=kind)
             config = module.check_config(dict(there.config) | dict(raw or {}))
@@ -175,9 +177,10 @@ class SourceService:
                 stored = await sources.secret(session, scope, source_id=source_id)
                 sealed = self.readers.seal(secret, owner_id=owner_id, like=stored)
                 await sources.save_secret(session, scope, source_id=source_id, new=sealed)
-            if is_other:
-                await source_runs.cancel(session, scope, source_id=source_id)
-                await self._begin_run(session, scope, source_id, "manual")
+            if is_other or secret is not None:  # a reading under way would go on with the old ones
+                was_open = await source_runs.cancel(session, scope, source_id=source_id)
+                if is_other or was_open or there.problem:
+                    await self._begin_run(session, scope, source_id, "manual")
             await self._note(session, scope, "source_changed", source_id, kind=kind)
             return await sources.get(session, scope, source_id=source_id)
 
@@ -193,10 +196,10 @@ class SourceService:
         """Forget a source; what was read from it goes as well, unless it is to be kept. Raises NotFound."""
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
+            await source_runs.cancel(session, scope, source_id=source_id)
             await sources.lock(session, scope, source_id=source_id)
             source = await sources.get(session, scope, source_id=source_id, kind=kind)
             stored = await sources.secret(session, scope, source_id=source_id)
-            await source_runs.cancel(session, scope, source_id=source_id)
             await sources.set_paused(session, scope, source_id=source_id, is_paused=True)
         if not keep_documents:
             await self._delete_documents(scope, source_id)
@@ -318,24 +321,28 @@ class SourceService:
 
     async def retry_failed(self, kb_id: int, source_id: int, *, owner_id: int, kind: str) -> Source:
         """Try again what could not be read. Raises NotFound, Conflict."""
-        async with self.sessions.begin() as session:
-            scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
-            failed = await sources.items_of(
-                session, scope, source_id=source_id, before=None, limit=10_000, status="failed"
-            )
-            for item in failed:
-                if item.document_id is None or item.document_status != "failed":
-                    continue
-                await documents.lock(session, scope, document_id=item.document_id)
-                job = (await documents.get(session, scope, document_id=item.document_id)).job
-                if job is None or job.status != "failed":
-                    continue
-                await jobs.reopen(session, scope, job_id=job.id)
-                await documents.set_status(session, scope, document_id=item.document_id, status="received")
-                await queue.add_ingestion(
-                    self.jobs_queue, session, scope, job_id=job.id, document_id=item.document_id
+        source = await self._run(kb_id, source_id, owner_id=owner_id, kind=kind, reason="retry")
+        after = 0
+        while True:
+            async with self.sessions.begin() as session:
+                scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id, hold=True)
+                failed = await sources.failed_documents(
+                    session, scope, source_id=source_id, after=after, limit=REOPENED_AT_ONCE
                 )
-        return await self._run(kb_id, source_id, owner_id=owner_id, kind=kind, reason="retry")
+                for after in failed:
+                    await self._reopen(session, scope, after)
+            if len(failed) < REOPENED_AT_ONCE:
+                return source
+
+    async def _reopen(self, session: Any, scope: KbScope, document_id: int) -> None:
+        if not await documents.lock(session, scope, document_id=document_id):
+            return
+        job = (await documents.get(session, scope, document_id=document_id)).job
+        if job is None or job.status != "failed":
+            return
+        await jobs.reopen(session, scope, job_id=job.id)
+        await documents.set_status(session, scope, document_id=document_id, status="received")
+        await queue.add_ingestion(self.jobs_queue, session, scope, job_id=job.id, document_id=document_id)
 
     async def _run(
         self, kb_id: int, source_id: int, *, owner_id: int, kind: str, reason: RunReason
@@ -367,6 +374,7 @@ class SourceService:
             await sources.get(session, scope, source_id=source_id, kind=kind)
             if not await source_runs.cancel(session, scope, source_id=source_id):
                 raise Conflict(f"This {self.readers.kind(kind).LABEL} is not being read right now.")
+            await sources.postpone(session, scope, source_id=source_id)  # or it would begin anew at once
             return await sources.get(session, scope, source_id=source_id)
 
     async def set_paused(
@@ -376,9 +384,9 @@ class SourceService:
         async with self.sessions.begin() as session:
             scope = await access.owned(session, kb_id=kb_id, owner_id=owner_id)
             await sources.get(session, scope, source_id=source_id, kind=kind)
-            await sources.set_paused(session, scope, source_id=source_id, is_paused=is_paused)
             if is_paused:
                 await source_runs.cancel(session, scope, source_id=source_id)
+            await sources.set_paused(session, scope, source_id=source_id, is_paused=is_paused)
             await self._note(
                 session, scope, "source_paused" if is_paused else "source_resumed", source_id, kind=kind
             )

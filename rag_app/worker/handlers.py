@@ -1,6 +1,7 @@
 """What the worker does with each kind of job; every handler may run twice and must not mind."""
 
 import asyncio
+import math
 
 import procrastinate
 from procrastinate import BaseRetryStrategy, JobContext, RetryDecision
@@ -8,9 +9,12 @@ from procrastinate.jobs import Job
 
 from rag_app.bootstrap import Services
 from rag_app.db.queue import INGEST, READ_SOURCE, SOURCES, SWITCH_EMBEDDINGS
+from rag_app.errors import TransientError
 
 MAX_TRIES = 4  # of one job; crashes of the worker are counted apart
 MAX_WAIT_S = 300
+MAX_ASKED_S = 3600  # what others may ask for; longer waits are the schedule's
+MAX_ASKED_S = 3600
 AHEAD = 100  # priority of what must not wait behind a thousand files
 
 
@@ -22,6 +26,17 @@ class Retries(BaseRetryStrategy):
         if isinstance(exception, asyncio.CancelledError):
             return RetryDecision(retry_in={"seconds": 0})
         return RetryDecision(retry_in={"seconds": pause_s(job)})
+
+
+class PatientRetries(Retries):
+    """The same, but not before whoever was asked too often said to come back."""
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        """When to try again; None for never."""
+        if not isinstance(exception, TransientError) or exception.retry_after_s is None:
+            return super().get_retry_decision(exception=exception, job=job)
+        wait_s = max(pause_s(job), min(exception.retry_after_s, MAX_ASKED_S))
+        return RetryDecision(retry_in={"seconds": math.ceil(wait_s)})
 
 
 def pause_s(job: Job) -> int:
@@ -51,13 +66,11 @@ def register(app: procrastinate.App, services: Services) -> None:
         await services.embedding_switches.work(kb_id)
 
     @app.periodic(cron="* * * * *")
-    @app.task(
-        name="tend_sources", queueing_lock="tend_sources", lock="tend_sources", queue=SOURCES, priority=AHEAD
-    )
+    @app.task(name="tend_sources", queueing_lock="tend_sources", lock="tend_sources", priority=AHEAD)
     async def tend_sources(timestamp: int) -> None:
         await services.source_runs.tend()
 
-    @app.task(name=READ_SOURCE, pass_context=True, retry=Retries(), queue=SOURCES)
+    @app.task(name=READ_SOURCE, pass_context=True, retry=PatientRetries(), queue=SOURCES)
     async def read_source(context: JobContext, run_id: int, n_crashes: int = 0) -> None:
         await services.source_runs.work(run_id, is_last_try=context.job.attempts >= MAX_TRIES)
 

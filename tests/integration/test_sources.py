@@ -29,6 +29,7 @@ from rag_app.rag.sources.contract import (
     SourceParts,
 )  # fmt: skip
 from rag_app.services.key_rotation import KeyRotationService, Rotation
+from rag_app.services.source_runs import compared
 from rag_app.services.sources import check_schedule
 
 Script = Callable[[RunContext], AsyncGenerator[Event]]
@@ -322,9 +323,138 @@ async def test_a_text_that_changed_takes_no_file_from_anybody_else(
     shelf.script = events(book("one", "Other words."), book("two", "Still only mine."))
     await mine.run()
     await run_jobs()
+    for path in stored_files(services):
+        os.utime(path, (0, 0))
+    await services.maintenance.clean_up()
     kept = {path.name for path in stored_files(services)}
     assert hashlib.sha256(text.encode()).hexdigest() in kept
     assert hashlib.sha256(b"Only mine.").hexdigest() not in kept
+
+
+async def test_a_page_that_is_not_taken_because_the_plan_is_full_leaves_the_file_of_the_old_one(
+    services, shelf, ours, run_jobs, sql
+):
+    mine = await ours()
+    shelf.script = events(book("one", "Small."))
+    await mine.create()
+    await run_jobs()
+    for path in stored_files(services):
+        os.utime(path, (0, 0))
+    sql("UPDATE users SET limit_overrides = '{\"storage_bytes\": 1000}'")
+    shelf.script = events(book("one", "x" * 5_000))
+    await mine.run()
+    await run_jobs()
+    assert "allows" in (await mine.do("get")).problem
+    ((sha256,),) = sql("SELECT sha256 FROM documents")
+    assert services.sources.storage.path(sha256).exists()
+
+
+async def test_what_its_owner_uploads_as_well_stays_when_the_source_loses_it(
+    services, shelf, ours, owner, run_jobs, sql
+):
+    mine = await ours()
+    shelf.script = events(book("one", "Our own words."), book("two", "More words."))
+    await mine.create(schedule=Schedule(grace_hours=0))
+    await run_jobs()
+    await owner.upload(mine.kb_id, ("mine.md", b"Our own words."), ("too.md", b"More words."))
+    listed = (await owner.http.get(f"/api/knowledge-bases/{mine.kb_id}/documents")).json()["items"]
+    assert {each["name"] for each in listed} == {"One", "Two"}
+
+    shelf.script = events(book("one", "Changed on the website."), Gone("two"))
+    await mine.run()
+    await run_jobs()
+    texts = {each["content"] for each in await owner.search(mine.kb_id, "words website")}
+    assert {"Our own words.", "More words.", "Changed on the website."} <= texts
+
+
+async def test_a_text_of_two_sources_belongs_to_the_one_that_is_left(
+    services, shelf, ours, owner, run_jobs, sql
+):
+    mine = await ours()
+    shelf.script = events(book("one", "Both have this."), book("two", "Only the first has this."))
+    await mine.create()
+    await run_jobs()
+    first = mine.source_id
+    shelf.script = events(book("one", "Both have this."))
+    await mine.create(raw={"place": "attic"}, schedule=Schedule(grace_hours=0))
+    await run_jobs()
+    second, mine.source_id = mine.source_id, first
+    await mine.do("delete", keep_documents=True)
+    assert sql("SELECT name, source, source_id FROM documents ORDER BY id") == [
+        ("One", "shelf", second), ("Two", "document", None),
+    ]  # fmt: skip
+    mine.source_id = second
+    shelf.script = events(Gone("one"))
+    await mine.run()
+    await run_jobs()
+    assert sql("SELECT name FROM documents") == [("Two",)]
+
+
+async def test_what_was_stopped_waits_for_its_next_turn(services, shelf, ours, run_jobs, sql):
+    mine = await ours()
+    shelf.script = events()
+    await mine.create(schedule=Schedule(frequency_hours=24))
+    await mine.do("stop")
+    assert sql("SELECT next_run_at > now() + interval '23 hours' FROM sources") == [(True,)]
+    sql("UPDATE sources SET next_run_at = now() - interval '1 hour'")
+    await services.source_runs.tend()
+    await mine.do("stop")
+    await services.source_runs.tend()
+    assert (await mine.do("get")).run.status == "cancelled"
+
+
+async def test_a_new_password_ends_the_problem_at_once(services, shelf, ours, run_jobs):
+    mine = await ours()
+
+    async def refused(run: RunContext) -> AsyncGenerator[Event]:
+        if shelf.parts[-1].secret != "right":
+            raise PermanentError("The password is wrong.")
+        yield book("one", "One.")
+
+    shelf.script = refused
+    await mine.create(secret="wrong")
+    await run_jobs()
+    assert (await mine.do("get")).problem
+    await mine.do("change", secret="right")
+    await run_jobs()
+    source = await mine.do("get")
+    assert (source.run.status, source.problem) == ("completed", "")
+
+
+async def test_a_part_that_went_on_its_own_does_not_come_back_with_its_parent(shelf, ours, run_jobs):
+    mine = await ours()
+    shelf.script = events(book("mail", "Mail."), book("mail/file", "Attached.", parent="mail"))
+    await mine.create()
+    await run_jobs()
+    shelf.script = events(Gone("mail/file", "Attachments are not wanted."), Same("mail"))
+    await mine.run()
+    await run_jobs()
+    assert {each.key: each.status for each in await mine.do("items")} == {
+        "mail": "kept", "mail/file": "missing",
+    }  # fmt: skip
+
+
+async def test_one_owners_many_sources_do_not_delay_anothers_first(services, shelf, ours, other, owner, sql):
+    mine = await ours()
+    shelf.script = events()
+    for n in range(5):
+        await mine.create(raw={"place": f"hall {n}"})
+    theirs = await other.create_kb("Theirs")
+    await services.sources.create(
+        theirs["id"], owner_id=other.user["id"], kind="shelf", raw={"place": "elsewhere"}
+    )
+    order = sql("""SELECT r.kb_id FROM procrastinate_jobs p
+                   JOIN source_runs r ON r.id = (p.args->>'run_id')::int ORDER BY p.priority DESC, p.id""")
+    assert [kb_id for (kb_id,) in order].index(theirs["id"]) == 1
+
+
+def test_a_text_too_long_to_be_compared_is_not(tmp_path):
+    before = tmp_path / "before"
+    before.write_text("a\nb\n" * 2_000)
+    assert compared(before, b"a\nc\n" * 2_000) == ""
+    before.write_text("one\ntwo")
+    assert "+three" in compared(before, b"one\nthree")
+    assert compared(tmp_path / "nowhere", b"one") == ""
 
 
 async def test_of_two_with_one_text_the_one_that_changes_gets_a_document_of_its_own(

@@ -236,6 +236,19 @@ async def set_origin(
     )
 
 
+async def adopt(session: AsyncSession, scope: KbScope, *, document_id: int) -> bool:
+    """Make a document of a source one that was uploaded; False where it was."""
+    done = await run(
+        session,
+        sa.text("""
+            UPDATE documents SET source = 'document', source_id = NULL
+            WHERE kb_id = :kb_id AND id = :document_id AND source_id IS NOT NULL
+        """),
+        params={"kb_id": scope.kb_id, "document_id": document_id},
+    )
+    return done.rowcount == 1
+
+
 async def set_tags(session: AsyncSession, scope: KbScope, *, document_id: int, tags: Sequence[str]) -> None:
     """Put tags in the place of those a document has.
 

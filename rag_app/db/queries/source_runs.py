@@ -69,6 +69,17 @@ async def cancel(session: AsyncSession, scope: KbScope, *, source_id: int) -> bo
     return done.rowcount > 0
 
 
+async def hold_open(session: AsyncSession, scope: KbScope, *, source_id: int) -> None:
+    """Hold a source's open run, if there is one, until the transaction ends."""
+    await run(
+        session,
+        sa.text(f"""
+            SELECT 1 FROM source_runs WHERE kb_id = :kb_id AND source_id = :source_id AND {OPEN} FOR UPDATE
+        """),
+        params={"kb_id": scope.kb_id, "source_id": source_id},
+    )
+
+
 async def about(session: AsyncSession, *, run_id: int) -> AboutRun | None:
     """Which source a queued run reads; None when it is gone. Asked by workers only."""
     found = await run(
@@ -310,12 +321,12 @@ async def failed(session: AsyncSession, scope: KbScope, *, source_id: int, limit
 
 
 async def item(session: AsyncSession, scope: KbScope, *, source_id: int, key: str) -> KeptItem | None:
-    """One item, held until the transaction ends."""
+    """One item; who holds the run may rely on it, for only the source's own run changes it."""
     found = await run(
         session,
         sa.text("""
             SELECT id, status, document_id, sha256 FROM source_items
-            WHERE kb_id = :kb_id AND source_id = :source_id AND md5(key) = md5(:key) FOR UPDATE
+            WHERE kb_id = :kb_id AND source_id = :source_id AND md5(key) = md5(:key)
         """),
         params={"kb_id": scope.kb_id, "source_id": source_id, "key": key},
     )
@@ -376,7 +387,10 @@ async def keep_item(
 async def see_again(
     session: AsyncSession, scope: KbScope, *, of: Run, key: str, state: Mapping[str, Any] | None
 ) -> tuple[str, ...]:
-    """Note that an item is still there, with what belongs to it; names of those that had been missing."""
+    """Note that an item is still there, with what belongs to it; names of those that had been missing.
+
+    What went before its parent did, such as an attachment that is no longer wanted, does not come back with it.
+    """
     params = {
         "source_id": of.source_id,
         "kb_id": scope.kb_id,
@@ -385,11 +399,16 @@ async def see_again(
         "state": None if state is None else json.dumps(state),
     }
     mine = "kb_id = :kb_id AND source_id = :source_id"
+    went_along = """
+        parent <> '' AND md5(parent) = md5(:key) AND (status <> 'missing' OR reason = (
+          SELECT p.reason FROM source_items p
+          WHERE p.kb_id = :kb_id AND p.source_id = :source_id AND md5(p.key) = md5(:key) AND p.status = 'missing'))
+    """
     back = await run(
         session,
         sa.text(f"""
             SELECT name FROM source_items WHERE {mine} AND status = 'missing'
-            AND (md5(key) = md5(:key) OR (parent <> '' AND md5(parent) = md5(:key)))
+            AND (md5(key) = md5(:key) OR ({went_along}))
         """),
         params=params,
     )
@@ -398,10 +417,9 @@ async def see_again(
         session,
         sa.text(f"""
             UPDATE source_items SET seen_run = :run_id, seen_at = now(), missing_since = NULL,
-              status = CASE WHEN document_id IS NULL THEN status ELSE 'kept' END,
-              reason = CASE WHEN document_id IS NULL THEN reason ELSE '' END,
-              state = coalesce(CAST(:state AS jsonb), state)
-            WHERE {mine} AND md5(key) = md5(:key)
+              reason = CASE WHEN status = 'missing' THEN '' ELSE reason END,
+              status = CASE WHEN status = 'missing' THEN 'kept' ELSE status END
+            WHERE {mine} AND {went_along}
         """),
         params=params,
     )
@@ -409,8 +427,10 @@ async def see_again(
         session,
         sa.text(f"""
             UPDATE source_items SET seen_run = :run_id, seen_at = now(), missing_since = NULL,
-              status = CASE WHEN status = 'missing' THEN 'kept' ELSE status END
-            WHERE {mine} AND parent <> '' AND md5(parent) = md5(:key)
+              status = CASE WHEN document_id IS NULL THEN status ELSE 'kept' END,
+              reason = CASE WHEN document_id IS NULL THEN reason ELSE '' END,
+              state = coalesce(CAST(:state AS jsonb), state)
+            WHERE {mine} AND md5(key) = md5(:key)
         """),
         params=params,
     )
@@ -474,13 +494,14 @@ async def overdue(
     return [(row.id, row.key, row.name, row.document_id) for row in found]
 
 
-async def forget_item(session: AsyncSession, scope: KbScope, *, item_id: int) -> None:
-    """Forget an item."""
-    await run(
+async def forget_item(session: AsyncSession, scope: KbScope, *, item_id: int) -> bool:
+    """Forget an item that is missing; False when it is not any more."""
+    done = await run(
         session,
-        sa.text("DELETE FROM source_items WHERE kb_id = :kb_id AND id = :item_id"),
+        sa.text("DELETE FROM source_items WHERE kb_id = :kb_id AND id = :item_id AND status = 'missing'"),
         params={"kb_id": scope.kb_id, "item_id": item_id},
     )
+    return done.rowcount == 1
 
 
 async def is_document_free(session: AsyncSession, scope: KbScope, *, document_id: int) -> bool:

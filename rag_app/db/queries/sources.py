@@ -66,9 +66,10 @@ async def insert(
         session,
         sa.text("""
             INSERT INTO sources (kb_id, kind, name, identity, config, frequency_hours, is_scheduled, grace_hours,
-              seal, key_id, secret)
+              seal, key_id, secret, next_run_at)
             VALUES (:kb_id, :kind, :name, :identity, CAST(:config AS jsonb), :frequency_hours, :is_scheduled,
-              :grace_hours, :seal, :key_id, :secret)
+              :grace_hours, :seal, :key_id, :secret,
+              CASE WHEN :is_scheduled THEN now() + make_interval(hours => :frequency_hours) END)
             ON CONFLICT (kb_id, kind, md5(identity)) DO NOTHING RETURNING id
         """),
         params={
@@ -209,8 +210,45 @@ async def set_paused(session: AsyncSession, scope: KbScope, *, source_id: int, i
     )
 
 
+async def postpone(session: AsyncSession, scope: KbScope, *, source_id: int) -> None:
+    """Let a source rest until its next turn."""
+    await run(
+        session,
+        sa.text("""
+            UPDATE sources SET next_run_at = CASE WHEN is_scheduled
+              THEN now() + make_interval(hours => frequency_hours) END
+            WHERE kb_id = :kb_id AND id = :source_id
+        """),
+        params={"kb_id": scope.kb_id, "source_id": source_id},
+    )
+
+
 async def delete(session: AsyncSession, scope: KbScope, *, source_id: int) -> None:
-    """Forget a source, its runs and items; documents stay."""
+    """Forget a source, its runs and items.
+
+    Documents stay: those that another source has as well are that one's, the others are like uploaded ones.
+    """
+    params = {"kb_id": scope.kb_id, "source_id": source_id}
+    await run(
+        session,
+        sa.text("""
+            UPDATE documents d SET source_id = o.source_id, source = o.kind FROM (
+              SELECT DISTINCT ON (i.document_id) i.document_id, i.source_id, s.kind
+              FROM source_items i JOIN sources s ON s.id = i.source_id
+              WHERE i.kb_id = :kb_id AND i.source_id <> :source_id
+              ORDER BY i.document_id, i.source_id) o
+            WHERE d.kb_id = :kb_id AND d.source_id = :source_id AND d.id = o.document_id
+        """),
+        params=params,
+    )
+    await run(
+        session,
+        sa.text("""
+            UPDATE documents SET source_id = NULL, source = 'document'
+            WHERE kb_id = :kb_id AND source_id = :source_id
+        """),
+        params=params,
+    )
     await run(
         session,
         sa.text("DELETE FROM sources WHERE kb_id = :kb_id AND id = :source_id"),
@@ -230,6 +268,22 @@ async def document_ids(session: AsyncSession, scope: KbScope, *, source_id: int)
             ORDER BY i.document_id
         """),
         params={"kb_id": scope.kb_id, "source_id": source_id},
+    )
+    return list(found.scalars())
+
+
+async def failed_documents(
+    session: AsyncSession, scope: KbScope, *, source_id: int, after: int, limit: int
+) -> list[int]:
+    """Documents of a source that could not be read, in order of their ids."""
+    found = await run(
+        session,
+        sa.text("""
+            SELECT DISTINCT d.id FROM source_items i JOIN documents d ON d.id = i.document_id
+            WHERE i.kb_id = :kb_id AND i.source_id = :source_id AND d.status = 'failed' AND d.id > :after
+            ORDER BY d.id LIMIT :limit
+        """),
+        params={"kb_id": scope.kb_id, "source_id": source_id, "after": after, "limit": limit},
     )
     return list(found.scalars())
 

@@ -46,6 +46,9 @@ async def forget_old(session: AsyncSession) -> None:
         "(SELECT 1 FROM messages m WHERE m.conversation_id = c.id)",
         "DELETE FROM job_events WHERE at < now() - interval '90 days'",
         "DELETE FROM unanswered_questions WHERE asked_at < now() - interval '90 days'",
+        "DELETE FROM source_events WHERE created_at < now() - interval '90 days'",
+        "DELETE FROM source_runs r WHERE completed_at < now() - interval '90 days' AND EXISTS "
+        "(SELECT 1 FROM source_runs newer WHERE newer.source_id = r.source_id AND newer.id > r.id)",
         "DELETE FROM usage_counters WHERE period_start < now() - "
         "CASE WHEN scope = 'link' THEN interval '40 days' ELSE interval '400 days' END",
         "DELETE FROM procrastinate_jobs WHERE status IN ('failed', 'cancelled', 'aborted') AND NOT EXISTS "
