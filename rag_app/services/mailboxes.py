@@ -23,7 +23,7 @@ from rag_app.domain.sources import Check, Schedule, Source
 from rag_app.errors import InvalidInput, PermanentError, RagAppError
 from rag_app.rag.sources import _mail_oauth, email
 from rag_app.rag.sources._mail_oauth import Grant, OAuthProvider
-from rag_app.rag.sources._mail_presets import Server
+from rag_app.rag.sources._mail_presets import PROVIDERS, Server
 from rag_app.services.rate_limits import RateLimits
 from rag_app.services.sources import SourceService
 
@@ -204,6 +204,9 @@ class MailboxService:
         config = email.check_config(raw)
         if config["provider"] not in self.providers:
             raise InvalidInput(email.NOT_SET_UP, field="provider")
+        if not email.takes_tokens(config["provider"], _server(config), self.sources.readers.parts):
+            own = PROVIDERS[config["provider"]].host
+            raise InvalidInput(email.OTHER_SERVER.format(own), field="host")
         ticket = Ticket(kb_id, config, name, asdict(schedule) if schedule else None, source_id)
         sealed = self._seal(asdict(ticket), owner_id, "ticket")
         if len(sealed) > MAX_TICKET:

@@ -2,11 +2,15 @@
 
 import email.policy
 import json
+import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from typing import Any
 from urllib.parse import parse_qs
 
 import httpx2
@@ -17,8 +21,9 @@ from rag_app.errors import PermanentError, TransientError
 from rag_app.net.guard import AddressRefused
 from rag_app.rag.sources import _imap, _mail_reading, _mail_sandbox, _mail_text, _mailbox
 from rag_app.rag.sources import email as kind
+from rag_app.rag.sources._mail_config import Config
 from rag_app.rag.sources._mail_oauth import OAuthProvider
-from rag_app.rag.sources._mail_presets import likely_servers
+from rag_app.rag.sources._mail_presets import Server, likely_servers
 from rag_app.rag.sources.contract import Found, Gone, Same
 from tests import killed_mail_child
 from tests.guarded import PUBLIC, guard
@@ -278,6 +283,63 @@ async def test_months_and_filters_decide_what_is_read(box):
     assert len(box.of(Same)) == 4
 
 
+def months_pass(monkeypatch) -> None:
+    """From now on, mails of half a year ago are from before the months that are read."""
+    real = Config.since
+    monkeypatch.setattr(Config, "since", lambda config: real(replace(config, months_to_sync=1)))
+
+
+def half_a_year_old(box: Owner, n: int, **more):
+    return put(box, *numbered(n), at=datetime.now(UTC) - timedelta(days=150), **more)
+
+
+async def test_mails_that_grow_older_stay_when_their_folder_is_numbered_anew(box, monkeypatch):
+    half_a_year_old(box, 2)
+    put(box, *numbered(1, first=5))
+    await box.run()
+    assert len(box.mails) == 3
+    months_pass(monkeypatch)
+    box.server.number_anew(box.config["username"])
+    await box.run()
+
+    assert not box.gone
+    assert [same.key for same in box.of(Same)] == [box.mails["Mail 5"].key]
+
+
+async def test_mails_that_grow_older_stay_when_settings_change(box, monkeypatch):
+    half_a_year_old(box, 2)
+    await box.run()
+    months_pass(monkeypatch)
+    box.change(subject_filter=["Mail 1"])
+    await box.run()
+    assert box.gone == {box.mails["Mail 0"].key: _mail_reading.LEFT_OUT}
+
+    box.change(mask_personal_data=True)  # what was kept without masking must not stay as it is
+    await box.run()
+    assert [found.name for found in box.of(Found)] == ["Mail 1"]
+    assert len(box.gone) == 1
+
+    box.change(months_to_sync=3)
+    await box.run()
+    assert box.gone[box.mails["Mail 1"].key] == _mail_reading.LEFT_OUT
+
+
+async def test_mails_that_grow_older_are_followed_and_deleted(box, monkeypatch):
+    box.change(folders=["INBOX", "Done"])
+    paths = half_a_year_old(box, 3)
+    put(box, *numbered(1, first=7), folder="Done")
+    await box.run()
+    months_pass(monkeypatch)
+    paths[0].rename(box.server.mail_folder(box.config["username"], "Done") / "cur" / paths[0].name)
+    paths[1].unlink()
+    put(box, *numbered(1, first=9), at=datetime.now(UTC) - timedelta(days=150), folder="Done")
+    await box.run()
+
+    assert not box.of(Found)  # the one that is old and new here is left alone
+    assert [same.key for same in box.of(Same)] == [box.mails["Mail 0"].key]
+    assert box.gone == {box.mails["Mail 1"].key: _mail_reading.DELETED}
+
+
 async def test_only_mails_to_somebody(box):
     put(
         box,
@@ -416,10 +478,87 @@ async def test_failed_mails_are_tried_again_when_asked(box, monkeypatch):
     assert not box.left
 
 
+async def test_mail_of_a_failed_attachment_is_read_again_when_asked(box, monkeypatch):
+    message = EmailMessage()
+    message["From"], message["Subject"], message["Message-ID"] = "a@example.org", "Files", "<again/f@x>"
+    message.set_content("One file.")
+    message.add_attachment(b"name,price\nPro,30\n", maintype="text", subtype="csv", filename="prices.csv")
+    put(box, *numbered(1), message.as_bytes())
+
+    async def fails(*_: object) -> None:
+        raise PermanentError("It cannot be read.")
+
+    box.change(mask_personal_data=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(_mail_reading, "masked", fails)
+        await box.run()
+    (failed,) = box.left
+    assert box.left[failed].parent == box.mails["Files"].key
+
+    await box.run(again=(box.known[failed],))
+    assert [found.name for found in box.of(Found)] == ["Files", "prices.csv"]
+    assert not box.left
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param("link", id="link"),
+        pytest.param("pipe", id="pipe"),
+        pytest.param("folder", id="folder"),
+        pytest.param("large", id="large"),
+        pytest.param("none", id="no such file"),
+        pytest.param("[" * 100_000, id="deep"),
+        pytest.param("[]", id="list"),
+        pytest.param("{}", id="empty"),
+        pytest.param('{"attachments": [1]}', id="no attachment"),
+    ],
+)
+def test_child_is_not_believed(tmp_path, monkeypatch, answer):
+    monkeypatch.setattr(_mail_sandbox, "MAX_FILE_BYTES", 1_000_000)
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    work = tmp_path / "work"
+    work.mkdir()
+    file = work / "0.0.bin"
+    whole = {"subject": "", "text": "", "reason": "", "is_damaged": False}
+    attached = json.dumps(whole | {"attachments": [{"name": "a", "reason": "", "file": str(secret)}]})
+    (work / "0.json").write_text(attached if answer.isalpha() else answer)
+    match answer:
+        case "link":
+            file.symlink_to(secret)
+        case "pipe":
+            os.mkfifo(file)
+        case "folder":
+            file.mkdir()
+        case "large":
+            file.write_bytes(bytes(1_000_001))
+    read = _mail_sandbox._result(work, "0")
+    assert read is not None
+    assert (read.reason, read.is_damaged, read.attachments) == (_mail_sandbox.GAVE_UP, True, ())
+    assert _mail_sandbox._result(work, "1") is None
+
+
 # Signing in
 
 
+async def test_tokens_are_only_for_the_providers_own_server(box, monkeypatch):
+    monkeypatch.setattr(_imap.socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
+    box.secret = granted("token")
+    check = await box.check(provider="gmail")
+    assert check.message == kind.OTHER_SERVER.format("imap.gmail.com")
+    assert (await box.check(provider="imap")).message == kind.NO_SECRET
+    box.secret = json.dumps({"refresh_token": "r"})  # nor is it renewed for another one
+    assert (await box.check(provider="outlook")).message == kind.OTHER_SERVER.format("outlook.office365.com")
+
+
+def is_ours(host: str, port: int) -> bool:
+    """The operator lists the server of the tests."""
+    return host == HOST
+
+
 async def test_token_instead_of_a_password(box):
+    box.is_listed = is_ours
     user = box.config["username"]
     box.server.tokens["good-token"] = user
     box.secret = json.dumps(
@@ -432,6 +571,7 @@ async def test_token_instead_of_a_password(box):
 
 
 async def test_token_is_renewed_before_it_ends_and_kept(box):
+    box.is_listed = is_ours
     user = box.config["username"]
     box.server.tokens["fresh-token"] = user
     asked: list[dict[str, list[str]]] = []
@@ -468,6 +608,7 @@ async def test_token_is_renewed_before_it_ends_and_kept(box):
 
 
 async def test_ended_token_is_said(box):
+    box.is_listed = is_ours
     box.secret = json.dumps(
         {"refresh_token": "r", "access_token": "unknown", "expires_at": time.time() + 3600}
     )
@@ -501,7 +642,7 @@ async def test_without_encryption_only_where_the_operator_says_so(box):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        pytest.param({"host": "no.such.example"}, "no server called no.such.example", id="unknown name"),
+        pytest.param({"host": "no.such.example"}, "server called no.such.example on", id="unknown name"),
         pytest.param({"port": 1}, "(port 1) refuses connections", id="refused"),
         pytest.param({"host": OTHER_HOST}, f"is for another name than {OTHER_HOST}", id="other name"),
         pytest.param({"port": "plain"}, "does not speak TLS", id="no TLS"),
@@ -612,11 +753,93 @@ def test_literal_of_a_size_nobody_has_is_refused():
         _imap.Imap(_answering(lines), HOST, 993, "tls")
 
 
+def _listing(*lines: bytes) -> _imap.Imap:
+    """A connection to a server with these folders."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(5)
+    _KEPT.append(theirs)
+
+    def answer() -> None:
+        with theirs.dup() as there, there.makefile("rb") as asked:
+            for more in (b"* CAPABILITY IMAP4rev1\r\n", b"".join(lines)):
+                tag = asked.readline().split()[0]
+                there.sendall(more + tag + b" OK done\r\n")
+
+    theirs.sendall(b"* PREAUTH hi\r\n")
+    threading.Thread(target=answer, daemon=True).start()
+    imap = _imap.Imap(ours, HOST, 993, "tls")
+    imap._client.state = "SELECTED"
+    return imap
+
+
+def test_folders_are_listed_however_they_are_written():
+    imap = _listing(
+        b'* LIST (\\HasNoChildren) "/" INBOX\r\n',
+        b'* LIST (\\Sent) "/" "Gesendet/F&APw-r \\"alle\\" \\\\ x"\r\n',
+        b"* LIST () NIL {7}\r\nA&AOQ-b\r\n",
+        b'* LIST (\\Noselect) "\\\\" "Nothing"\r\n',
+        b'* LIST () "/" "broken &A-"\r\n',
+        b'* LIST () "/" "' + b"n" * 321 + b'"\r\n',
+    )
+    assert imap.folders() == [
+        _imap.Folder("INBOX"),
+        _imap.Folder('Gesendet/Für "alle" \\ x', "sent"),
+        _imap.Folder("Aäb"),
+    ]
+    imap.close()
+
+
+@pytest.mark.parametrize("said", [b"(" * 200_000, b"() " * 70_000, b'() "' + b"\\a" * 100_000])
+def test_line_of_a_folder_that_would_take_long_is_refused(said):
+    imap = _listing(b"* LIST " + said + b"\r\n")
+    with pytest.raises(TransientError, match="makes no sense"):
+        imap.folders()
+    imap.close()
+
+
+def test_folders_have_a_limit(monkeypatch):
+    monkeypatch.setattr(_imap, "MAX_FOLDERS", 3)
+    imap = _listing(*(b'* LIST () "/" "F%d"\r\n' % n for n in range(10)))
+    assert [folder.name for folder in imap.folders()] == ["F0", "F1", "F2"]
+    imap.close()
+
+
+def test_more_numbers_than_were_asked_for_are_refused():
+    imap = _listing(b"* SEARCH " + b"1 " * 10 + b"\r\n")
+    assert imap.uids(_imap.Opened(1, 10)) == [1] * 10
+    imap.close()
+    for said in (b"1 " * 11, b"123456789 " * 100):
+        imap = _listing(b"* SEARCH " + said + b"\r\n")
+        with pytest.raises(TransientError, match="makes no sense"):
+            imap.uids(_imap.Opened(1, 10))
+        imap.close()
+
+
+def test_folder_with_more_mails_than_anybody_has_is_refused():
+    imap = object.__new__(_imap.Imap)  # it asks the server nothing
+    with pytest.raises(PermanentError, match="more than 2,000,000 mails"):
+        imap.uids(_imap.Opened(1, 4_000_000_000))
+
+
 async def test_silent_server_is_given_up(box, monkeypatch):
     monkeypatch.setattr(_mailbox, "CONNECT_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         check = await box.check(port=silent.getsockname()[1])
     assert check.message == _mailbox.TOO_SLOW
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+async def test_dripping_server_holds_no_thread(box, monkeypatch, security):
+    """It never falls silent, so no limit on silence ends this; giving up has to."""
+    monkeypatch.setattr(_mailbox, "CONNECT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as dripping:
+        check = await box.check(port=dripping.getsockname()[1], security=security)
+        assert check.message == _mailbox.TOO_SLOW
+        there, _ = dripping.accept()
+        with there:
+            there.settimeout(5)  # less than what silence is given
+            while there.recv(1024):  # its hello, and then the end
+                pass
 
 
 # Addresses that must not be reached: nothing is ever connected to
@@ -639,7 +862,10 @@ async def test_mail_servers_in_private_networks_are_refused(box, monkeypatch, ho
     monkeypatch.setattr(_imap.socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
     box.addresses = guard(names=HOSTILE, ports=frozenset({143, 993})).addresses
     check = await box.check(host=host, port=993)
-    assert "RAG_ALLOWED_PRIVATE_HOSTS" in check.message
+    assert check.message == _mailbox.NO_SERVER.format(host)  # as for a name that nobody has
+    with pytest.raises(TransientError):
+        async with _mailbox.connected(Server(host), box.parts()):
+            pytest.fail("connected")
 
 
 @pytest.mark.parametrize("port", [22, 25, 80, 110, 443, 465, 587, 995, 5432, 6379])
@@ -682,8 +908,8 @@ async def test_server_of_a_domain_is_found(box, monkeypatch):
 
     real = _imap.connect
 
-    def here(addresses: list[str], host: str, port: int, security: str) -> _imap.Imap:
-        return real(addresses, host, box.server.tls_port, security)  # type: ignore[arg-type]
+    def here(addresses: list[str], host: str, port: int, security: str, **more: Any) -> _imap.Imap:
+        return real(addresses, host, box.server.tls_port, security, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(_mailbox._imap, "connect", here)
     box.addresses = addresses  # type: ignore[assignment]

@@ -6,38 +6,52 @@ Everything here blocks, so callers use a thread (`_mailbox.py`). Nothing is ever
 folders are opened to be read only, and mails are fetched without marking them as read.
 """
 
+import binascii
 import contextlib
 import imaplib
 import re
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from imap_tools.errors import ImapToolsError, MailboxFolderSelectError
+from imap_tools.imap_utf7 import utf7_decode
 from imap_tools.mailbox import BaseMailBox
+from imap_tools.utils import encode_folder
 
 from rag_app.errors import PermanentError, RagAppError, TransientError
 from rag_app.rag.sources._mail_headers import FIELDS
 from rag_app.rag.sources._mail_presets import NEED_APP_PASSWORDS, NEED_SWITCH, Security
 
 CONNECT_S = 10.0
+MAX_ADDRESSES = 6  # that are tried
 SILENCE_S = 60.0  # without a byte
 MAX_COMMAND_BYTES = 96 * 1024 * 1024  # of the answer to one command
 MAX_HEADER_BYTES = 16 * 1024  # of the fields that are asked for
 SEARCH_STEP = 50_000  # mails asked about at once, so that a line of their numbers stays short
+MAX_MAILS = 2_000_000  # of a folder: its server says how many there are, and each step is a question
+MAX_FOLDERS = 2_000
+MAX_FOLDER_NAME = 320
+MAX_FOLDER_LINE = 8 * 1024
+MAX_NUMBER = len("4294967295 ")
 
 WRONG_PASSWORD = "The server refuses this user name and password."  # noqa: S105 (a sentence)
 EXPIRED = "The permission to read this mailbox has ended. Connect the mailbox again."
 NO_FOLDER = "There is no folder called “{}” in this mailbox."
+TOO_MANY_MAILS = f"A folder with more than {MAX_MAILS:,} mails cannot be read. Choose other folders."
 BROKEN_OFF = "The connection to the mail server broke off."
 BUSY = "The mail server is too busy, or has too many connections of this mailbox. It is tried again later."
 
 _UID = re.compile(rb"\bUID (\d+)")
 _SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
 _DAY = re.compile(rb'\bINTERNALDATE "\s?(\d{1,2})-(\w{3})-(\d{4})')
+# A line of LIST. Nothing in it can be read in two ways, so that no server can make it take long.
+_FOLDER = re.compile(rb'\(([^()]*)\) (?:"(?:\\.|[^"\\])*"|NIL) (.+)')
+_QUOTED = re.compile(rb'"((?:\\.|[^"\\])*)"')
+_ESCAPED = re.compile(rb"\\(.)")
 _BEGINS = re.compile(rb"\d+ \(")  # an answer; other lines go on with the one before
 _MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 
@@ -160,16 +174,26 @@ class Imap:
 
     def folders(self) -> list[Folder]:
         """All folders that hold mails, in the server's order."""
-        with _in_words(self.host):
-            self._begin()
-            listed = self._box.folder.list()
         found = []
-        for each in listed:
-            flags = {flag.lower() for flag in each.flags}
+        for name, flags in self._listed(b"*"):
             if not flags & {"\\noselect", "\\nonexistent"}:
                 uses = flags & {"\\all", "\\archive", "\\drafts", "\\junk", "\\sent", "\\trash", "\\flagged"}
-                found.append(Folder(each.name, next(iter(uses), "").removeprefix("\\")))
+                found.append(Folder(name, next(iter(uses), "").removeprefix("\\")))
         return found
+
+    def _listed(self, pattern: bytes) -> list[tuple[str, set[str]]]:
+        """Names and flags of folders; those whose name makes no sense are left out."""
+        with _in_words(self.host):
+            kind, lines = self._begin().list('""', pattern.decode("ascii"))
+            if kind != "OK":
+                raise TransientError(BROKEN_OFF)
+            found: list[tuple[str, set[str]]] = []
+            for line in lines:
+                if len(found) == MAX_FOLDERS:
+                    break
+                if (folder := _folder(line)) is not None:
+                    found.append(folder)
+            return found
 
     def open(self, folder: str) -> Opened | None:
         """Open a folder to be read; None where there is none."""
@@ -178,7 +202,7 @@ class Imap:
             try:
                 self._box.folder.set(folder, readonly=True)
             except MailboxFolderSelectError as error:
-                if any(each.name == folder for each in self._box.folder.list()):
+                if any(name == folder for name, _ in self._listed(encode_folder(folder))):
                     raise TransientError(BUSY) from error  # it is there, but not to be had just now
                 return None
             return Opened(
@@ -191,6 +215,8 @@ class Imap:
         criteria = "UNDELETED" + (
             f" SINCE {since.day}-{_MONTHS[since.month - 1].decode()}-{since.year}" if since else ""
         )
+        if opened.n_mails > MAX_MAILS:
+            raise PermanentError(TOO_MANY_MAILS)
         found: list[int] = []
         with _in_words(self.host):
             for first in range(1, opened.n_mails + 1, SEARCH_STEP):
@@ -199,7 +225,7 @@ class Imap:
                 kind, lines = client.uid("SEARCH", f"{first}:{last}", criteria)
                 if kind != "OK":
                     raise TransientError(BROKEN_OFF)
-                found += [int(each) for line in lines if line for each in line.split()]
+                found += _numbers(lines, at_most=last - first + 1)
         return sorted(found)
 
     def envelopes(self, uids: Sequence[int]) -> list[Envelope]:
@@ -281,15 +307,23 @@ class Imap:
         return ""
 
 
-def connect(addresses: Sequence[str], host: str, port: int, security: Security) -> Imap:
+def connect(
+    addresses: Sequence[str],
+    host: str,
+    port: int,
+    security: Security,
+    on_socket: Callable[[socket.socket], None] = lambda _: None,
+) -> Imap:
     """Connect to the first address that answers, and check its certificate against the name.
 
     Args:
         addresses: checked ones; nothing else is connected to.
         host: the name that was typed.
+        on_socket: is told of the connection before a byte is read from it.
     """
-    connected = _first(addresses, host, port)
+    connected = _first(addresses[:MAX_ADDRESSES], host, port)
     try:
+        on_socket(connected)
         if security == "tls":
             with _in_words(host, port):
                 connected = trusted().wrap_socket(connected, server_hostname=host)
@@ -362,6 +396,43 @@ def _about_certificate(error: ssl.SSLCertVerificationError, host: str) -> str:
     if error.verify_code == 10:
         return f"The certificate of {host} has expired. Its operator has to renew it."
     return f"The certificate of {host} is not from a known authority, so the connection would not be safe."
+
+
+def _folder(line: Any) -> tuple[str, set[str]] | None:
+    """Name and flags from an answer of LIST, whose name may be quoted, bare or a literal behind the line."""
+    head, literal = line if isinstance(line, tuple) else (line, None)
+    if not isinstance(head, bytes):
+        return None
+    if len(head) > MAX_FOLDER_LINE:
+        raise ValueError("the line of a folder is too long")
+    parts = _FOLDER.fullmatch(head)
+    if parts is None:
+        return None
+    flags, name = parts.groups()
+    if literal is not None:
+        name = literal
+    elif (quoted := _QUOTED.fullmatch(name)) is not None:
+        name = _ESCAPED.sub(rb"\1", quoted.group(1))
+    if len(name) > MAX_FOLDER_LINE:
+        return None
+    try:
+        text = utf7_decode(name)
+    except (UnicodeError, binascii.Error):
+        return None
+    if not 0 < len(text) <= MAX_FOLDER_NAME:
+        return None
+    return text, {flag.decode("ascii", "replace").lower() for flag in flags.split()}
+
+
+def _numbers(lines: Sequence[Any], *, at_most: int) -> list[int]:
+    """The numbers of an answer, refused where there are more than were asked for."""
+    said = [line for line in lines if line]
+    if sum(len(line) for line in said) > at_most * MAX_NUMBER:
+        raise ValueError("more numbers than were asked for")
+    found = [int(each) for line in said for each in line.split()]
+    if len(found) > at_most:
+        raise ValueError("more numbers than were asked for")
+    return found
 
 
 def _pairs(data: Iterable[Any]) -> Iterator[tuple[bytes, bytes]]:

@@ -63,10 +63,9 @@ def _give_up(*_: object) -> NoReturn:
 def _write(name: str, mail: Mail) -> None:
     attachments = []
     for at, attachment in enumerate(mail.attachments):
-        file = f"{name}.{at}.bin" if not attachment.reason else None
-        if file:
-            Path(file).write_bytes(attachment.content)
-        attachments.append({"name": attachment.name, "reason": attachment.reason, "file": file})
+        if not attachment.reason:
+            Path(f"{name}.{at}.bin").write_bytes(attachment.content)
+        attachments.append({"name": attachment.name, "reason": attachment.reason})
     answer = {
         "subject": mail.subject,
         "text": mail.text,

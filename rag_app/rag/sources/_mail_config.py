@@ -60,6 +60,11 @@ class Config:
         months = today.year * 12 + today.month - 1 - self.months_to_sync
         return date(months // 12, months % 12 + 1, min(today.day, 28))
 
+    def is_old(self, state: Mapping[str, Any]) -> bool:
+        """Whether a mail that was kept is from before the first day whose mails are read."""
+        day = str(state.get("day", ""))
+        return bool(day) and day < self.since().isoformat()
+
     def wants(self, sender: str, recipients: Sequence[str] | str, subject: str) -> bool:
         """Whether a mail passes the filters: one entry of each that is not empty must be in it."""
         to = recipients if isinstance(recipients, str) else ", ".join(recipients)
@@ -70,12 +75,11 @@ class Config:
         )
 
     def includes(self, state: Mapping[str, Any]) -> bool:
-        """Whether a mail that was kept would be read with these settings."""
+        """Whether a mail that was kept would be read with these settings, however old it is by now."""
         if not any(folder in self.folders for folder in state.get("at", {})):
             return False
-        day = str(state.get("day", ""))
-        if day and day < self.since().isoformat():
-            return False
+        if self.is_old(state) and self.months_to_sync < state.get("months", 0):
+            return False  # it has not only grown older: fewer months are wanted than when it was read
         texts = (str(state.get(name, "")) for name in ("sender", "recipient", "subject"))
         return self.wants(*texts)
 

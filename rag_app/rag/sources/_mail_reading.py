@@ -76,6 +76,7 @@ class _Part:
     low: int
     high: int
     todo: list[int] = field(default_factory=list)
+    old: frozenset[int] = frozenset()  # of those: from before the months that are read, so only looked for
 
     def note(self, uids: Sequence[int]) -> None:
         """Take a batch as done: the next newer ones, or the next older ones."""
@@ -105,7 +106,8 @@ class Reading:
         cursor = self._cursor()
         async for event in self._again():
             yield event
-        found = [(folder, await self._look(folder, cursor)) for folder in self.config.folders]
+        outdated = await self._outdated() if cursor["is_new"] else {}
+        found = [(folder, await self._look(folder, cursor, outdated)) for folder in self.config.folders]
         for folder, part in found:
             if part is None:
                 yield Note(NO_FOLDER.format(folder) + " What was read from it stays.")
@@ -130,7 +132,19 @@ class Reading:
             return {"version": VERSION, "is_new": True, "folders": {}}
         return copy.deepcopy(dict(self.run.cursor))
 
-    async def _look(self, folder: str, cursor: Mapping[str, Any]) -> _Part | None:
+    async def _outdated(self) -> dict[tuple[str, int], set[int]]:
+        """Where mails are that have grown too old to be found as recent ones, and have to be read anew."""
+        places: dict[tuple[str, int], set[int]] = {}
+        async for item in self.run.every():
+            is_outdated = item.status != "missing" and item.state.get("shape") != self.config.shape
+            if is_outdated and self.config.is_old(item.state):
+                for folder, (validity, uid) in item.state.get("at", {}).items():
+                    places.setdefault((folder, validity), set()).add(uid)
+        return places
+
+    async def _look(
+        self, folder: str, cursor: Mapping[str, Any], outdated: Mapping[tuple[str, int], set[int]]
+    ) -> _Part | None:
         """Open a folder and find out which of its mails are to be looked at."""
         imap = self.mailbox.imap
         opened = await self.mailbox.do(imap.open, folder)
@@ -146,8 +160,9 @@ class Reading:
         older = [uid for uid in uids if uid < part.low]
         if newer or older:
             recent = set(await self._recent(opened))
-            part.todo = [uid for uid in newer if uid in recent]
-            part.todo += sorted((uid for uid in older if uid in recent), reverse=True)
+            wanted = recent | outdated.get((folder, opened.validity), set())
+            part.todo = newer + sorted((uid for uid in older if uid in wanted), reverse=True)
+            part.old = frozenset(part.todo) - recent
         return part
 
     async def _recent(self, opened: Opened) -> list[int]:
@@ -195,10 +210,13 @@ class Reading:
         again: list[tuple[Envelope, Headers]] = []
         for envelope, headers in seen:
             there = known.get(headers.key)
+            is_known = there is not None and self.config.includes(there.state)
+            if envelope.uid in part.old and not is_known:
+                continue
             if headers.key in to_read:
                 again.append((envelope, headers))
             elif there is not None and there.state.get("shape") == self.config.shape:
-                state = _at(there.state, part, envelope)
+                state = self._at(there.state, part, envelope)
                 known[headers.key] = replace(there, state=state)
                 yield Same(headers.key, state)
             elif self.config.wants(headers.sender, headers.recipients, headers.subject):
@@ -211,7 +229,7 @@ class Reading:
                 yield event
         for envelope, headers in again:  # delivered twice into one folder
             if headers.key in states:
-                states[headers.key] = _at(states[headers.key], part, envelope)
+                states[headers.key] = self._at(states[headers.key], part, envelope)
                 yield Same(headers.key, states[headers.key])
 
     async def _read(
@@ -229,7 +247,7 @@ class Reading:
         )
         for (envelope, headers), mail in zip(present, mails, strict=True):
             there = known.get(headers.key)
-            state = self._state(headers, mail, _at(there.state if there else {}, part, envelope))
+            state = self._state(headers, mail, self._at(there.state if there else {}, part, envelope))
             states[headers.key] = state
             for event in self._kept(headers, mail, state, envelope):
                 yield event
@@ -250,6 +268,12 @@ class Reading:
         found = await self.mailbox.do(self.mailbox.imap.mails, uids)
         return {uid: RawMail(raw) for uid, raw in found.items()}
 
+    def _at(self, state: Mapping[str, Any], part: _Part, envelope: Envelope) -> dict[str, Any]:
+        """A state that says where a mail is, besides the other folders it is in."""
+        where = {**state.get("at", {}), part.folder: [part.opened.validity, envelope.uid]}
+        months = state.get("months", 0) if envelope.uid in part.old else self.config.months_to_sync
+        return {**state, "at": where, "day": state.get("day") or envelope.day, "months": months}
+
     def _state(self, headers: Headers, mail: Mail, at: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "at": at["at"],
@@ -259,6 +283,7 @@ class Reading:
             "subject": headers.subject[:320],
             "thread": headers.thread,
             "day": at["day"],
+            "months": at["months"],
             "n_parts": len(mail.attachments),
         }
 
@@ -303,7 +328,7 @@ class Reading:
     async def _again(self) -> AsyncIterator[Event]:
         """Mails that failed and are to be tried once more, where they are still where they were."""
         by_folder: dict[str, list[KnownItem]] = {}
-        for item in self.run.again:
+        for item in await self._to_try():
             for folder in list(item.state.get("at", {}))[:1]:
                 if folder in self.config.folders:
                     by_folder.setdefault(folder, []).append(item)
@@ -320,6 +345,13 @@ class Reading:
                 for group in _groups([each for each in seen if each[1].key in asked]):
                     async for event in self._read(part, group, asked, {}):
                         yield event
+
+    async def _to_try(self) -> Sequence[KnownItem]:
+        """Mails that failed, and those whose attachments did."""
+        mails = {item.key: item for item in self.run.again if "at" in item.state}
+        parents = {_parent_key(item.key) for item in self.run.again if "at" not in item.state}
+        known = await self.run.known(sorted(parents - mails.keys()))
+        return [*mails.values(), *(item for item in known.values() if item.status != "missing")]
 
     async def _gone(self, parts: Sequence[_Part], cursor: dict[str, Any]) -> AsyncIterator[Event]:
         """Mails that are not where they were, and those that other settings leave out."""
@@ -347,14 +379,30 @@ class Reading:
     ) -> str:
         if is_new and not self.config.includes(state):
             return LEFT_OUT
+        is_old = self.config.is_old(state)
+        if is_new and is_old and state.get("shape") != self.config.shape:
+            return LEFT_OUT  # it was not found to be read anew, such as with personal data masked
         if self.config.on_deleted != "remove":
             return ""
-        for folder, (validity, uid) in state.get("at", {}).items():
-            if folder in self.config.folders and folder not in there:
-                return ""  # nobody can say just now
-            if folder in there and there[folder][0] == validity and uid in there[folder][1]:
-                return ""
-        return DELETED
+        places = state.get("at", {}).items()
+        may_be = any(self._may_be_at(folder, at, there, is_old=is_old) for folder, at in places)
+        return "" if may_be else DELETED
+
+    def _may_be_at(
+        self,
+        folder: str,
+        at: tuple[int, int],
+        there: Mapping[str, tuple[int, frozenset[int]]],
+        *,
+        is_old: bool,
+    ) -> bool:
+        """Whether a mail is still in a folder, or nobody can say."""
+        if folder not in there:
+            return folder in self.config.folders
+        validity, uids = there[folder]
+        if validity != at[0]:  # all recent mails were looked at since then, and no older ones
+            return is_old
+        return at[1] in uids
 
 
 async def masked(attachment: Attachment, limits: ParseLimits) -> Attachment:
@@ -371,18 +419,16 @@ async def masked(attachment: Attachment, limits: ParseLimits) -> Attachment:
     return Attachment(f"{attachment.name}.md", f"# {attachment.name}\n\n{text}".encode())
 
 
-def _at(state: Mapping[str, Any], part: _Part, envelope: Envelope) -> dict[str, Any]:
-    """A state that says where a mail is, besides the other folders it is in."""
-    where = {**state.get("at", {}), part.folder: [part.opened.validity, envelope.uid]}
-    return {**state, "at": where, "day": state.get("day") or envelope.day}
-
-
 def _with_headers(envelopes: Sequence[Envelope]) -> list[tuple[Envelope, Headers]]:
     return [(each, read_headers(each.headers, n_bytes=each.n_bytes)) for each in envelopes]
 
 
 def _part_key(key: str, at: int) -> str:
     return f"{key}/{at}"
+
+
+def _parent_key(key: str) -> str:
+    return key.rpartition("/")[0]
 
 
 def _batches(uids: Sequence[int]) -> Iterator[Sequence[int]]:

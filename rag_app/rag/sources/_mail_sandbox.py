@@ -7,6 +7,8 @@ alone and then given up, and those behind it go on in a new one.
 import asyncio
 import itertools
 import json
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,7 +19,8 @@ from rag_app.errors import PermanentError, TransientError
 from rag_app.rag.parsers.contract import ParseLimits
 from rag_app.rag.parsers.sandbox import NO_TEMP_SPACE, private_folder, run_child
 from rag_app.rag.sources import _mail_child
-from rag_app.rag.sources._mail_text import Attachment, Mail, Options
+from rag_app.rag.sources._mail_child import MAX_FILE_BYTES
+from rag_app.rag.sources._mail_text import MAX_ATTACHMENTS, Attachment, Mail, Options
 
 log = structlog.get_logger()
 
@@ -25,6 +28,7 @@ SECONDS_FOR_ONE = 30
 SECONDS_FOR_BATCH = 90
 MEMORY_MB = 1024
 GAVE_UP = "Reading this mail took too long or too much memory, so it was given up."
+_NOT_BELIEVED = Mail("", reason=GAVE_UP, is_damaged=True)
 
 
 @dataclass(frozen=True)
@@ -86,14 +90,38 @@ async def _run(request: str, folder: Path, wall_s: float) -> None:
 
 
 def _result(folder: Path, name: str) -> Mail | None:
-    path = folder / f"{name}.json"
-    if not path.exists():
+    """What the child left for one mail, which is believed no more than the mail itself."""
+    try:
+        answer = json.loads(_content(folder / f"{name}.json"))
+    except FileNotFoundError:
         return None
-    answer = json.loads(path.read_bytes())
-    attachments = [
-        Attachment(
-            each["name"], (folder / each["file"]).read_bytes() if each["file"] else b"", each["reason"]
+    except (OSError, ValueError, RecursionError):
+        return _NOT_BELIEVED
+    try:
+        attachments, left = [], MAX_FILE_BYTES
+        for at, each in enumerate(answer["attachments"][: MAX_ATTACHMENTS + 2]):  # and two about others
+            content = b"" if each["reason"] else _content(folder / f"{name}.{at}.bin", at_most=left)
+            left -= len(content)
+            attachments.append(Attachment(str(each["name"]), content, str(each["reason"])))
+        return Mail(
+            str(answer["subject"]),
+            str(answer["text"]),
+            tuple(attachments),
+            str(answer["reason"]),
+            bool(answer["is_damaged"]),
         )
-        for each in answer["attachments"]
-    ]
-    return Mail(answer["subject"], answer["text"], tuple(attachments), answer["reason"], answer["is_damaged"])
+    except (OSError, LookupError, TypeError, ValueError):
+        return _NOT_BELIEVED
+
+
+def _content(path: Path, *, at_most: int = MAX_FILE_BYTES) -> bytes:
+    """A file of the child's: a regular one of no more than its size, and no link to another."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > at_most:
+            raise ValueError("no result of a mail")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(at_most)
+    finally:
+        os.close(descriptor)

@@ -1,9 +1,10 @@
 """A mailbox for asynchronous code: each command in a thread, with a time limit that really ends it."""
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,6 +17,12 @@ from rag_app.rag.sources.contract import SourceParts
 CONNECT_S = 30.0  # all of it: name, connection, TLS, greeting
 COMMAND_S = 180.0
 TOO_SLOW = "The mail server is too slow to answer. It is tried again later."
+OPERATORS_LIST = "RAG_ALLOWED_PRIVATE_HOSTS"
+# The same for names that nobody has and for those of a private network, which could be guessed otherwise.
+NO_SERVER = (
+    "There is no mail server called {} on the internet. Check the spelling; a server in a private network "
+    f"has to be listed by the operator in {OPERATORS_LIST}."
+)
 
 T = TypeVar("T")
 
@@ -32,7 +39,7 @@ class Mailbox:
         return await _within(self.threads, seconds, self.imap.abort, work, *arguments)
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def connected(server: Server, parts: SourceParts) -> AsyncGenerator[Mailbox]:
     """A connection to a server that may be reached; nobody is signed in yet.
 
@@ -48,19 +55,28 @@ async def connected(server: Server, parts: SourceParts) -> AsyncGenerator[Mailbo
     addresses = await _addresses(server, parts)
     threads = ThreadPoolExecutor(1, thread_name_prefix="imap")
     made: list[Imap] = []
+    handles: list[socket.socket] = []  # of the connection, whatever TLS makes of it
     given_up = False
 
-    def make() -> None:
-        imap = _imap.connect(addresses, server.host, server.port, server.security)
-        made.append(imap)
+    def watch(connection: socket.socket) -> None:
+        handles.append(connection.dup())
         if given_up:  # nobody waits for it any more
-            imap.close()
+            give_up()
+
+    def make() -> None:
+        made.append(_imap.connect(addresses, server.host, server.port, server.security, on_socket=watch))
 
     def give_up() -> None:
+        """End the connection: a thread that waits for the server, even in the middle of TLS, then ends."""
         nonlocal given_up
         given_up = True
-        for imap in made:
-            imap.abort()
+        for handle in handles:
+            with contextlib.suppress(OSError):
+                handle.shutdown(socket.SHUT_RDWR)
+
+    def close() -> None:
+        for each in (*made, *handles):
+            each.close()
 
     try:
         await _within(threads, CONNECT_S, give_up, make)
@@ -69,8 +85,7 @@ async def connected(server: Server, parts: SourceParts) -> AsyncGenerator[Mailbo
         await mailbox.do(mailbox.imap.log_out, seconds=_imap.CONNECT_S)
     finally:
         give_up()
-        for imap in made:
-            threads.submit(imap.close)
+        threads.submit(close)
         threads.shutdown(wait=False)
 
 
@@ -81,7 +96,11 @@ async def _addresses(server: Server, parts: SourceParts) -> Sequence[str]:
     except TimeoutError:
         raise TransientError(f"The name {server.host} could not be looked up in time.") from None
     except OSError:
-        raise TransientError(f"There is no server called {server.host}. Check the spelling.") from None
+        raise TransientError(NO_SERVER.format(server.host)) from None
+    except PermanentError as error:
+        if OPERATORS_LIST in str(error):
+            raise TransientError(NO_SERVER.format(server.host)) from None
+        raise
 
 
 async def _within(

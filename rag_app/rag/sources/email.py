@@ -14,7 +14,7 @@ from rag_app.rag.sources import _mail_oauth
 from rag_app.rag.sources._imap import NO_FOLDER, Folder
 from rag_app.rag.sources._mail_config import Config, check, read
 from rag_app.rag.sources._mail_oauth import Grant, OAuthProvider, grant_of
-from rag_app.rag.sources._mail_presets import Server, known_server, likely_servers
+from rag_app.rag.sources._mail_presets import PROVIDERS, Server, known_server, likely_servers
 from rag_app.rag.sources._mail_reading import Reading
 from rag_app.rag.sources._mailbox import Mailbox, connected
 from rag_app.rag.sources.contract import Event, Progress, RunContext, SourceParts
@@ -26,6 +26,10 @@ ITEMS_LIMIT: str | None = None
 
 NO_SECRET = "Enter the password of the mailbox, or connect it again."  # noqa: S105 (a sentence)
 NOT_SET_UP = "Sign-in with this provider is not set up on this installation. Ask its operator."
+
+OTHER_SERVER = (
+    "The sign-in of this provider is only for its own mail server, {}. Choose that one, or use a password."
+)
 
 
 def check_config(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -46,6 +50,12 @@ def identity(config: Mapping[str, Any]) -> str:
 def build(config: Mapping[str, Any], parts: SourceParts) -> "MailReader":
     """A reader of one mailbox."""
     return MailReader(read(config), parts)
+
+
+def takes_tokens(provider: str, server: Server, parts: SourceParts) -> bool:
+    """Whether a server may be given tokens: the provider's own, and those that the operator lists."""
+    own = PROVIDERS.get(provider)
+    return (own is not None and server.host == own.host) or parts.is_listed(server.host, server.port)
 
 
 async def detect(address: str, parts: SourceParts) -> Server | None:
@@ -103,6 +113,9 @@ class MailReader:
         grant = self._grant()
         if grant is None and not self._secret().get("password"):
             raise PermanentError(NO_SECRET)
+        if grant is not None and not takes_tokens(self.config.provider, self.config.server, self.parts):
+            own = PROVIDERS.get(self.config.provider)
+            raise PermanentError(OTHER_SERVER.format(own.host) if own else NO_SECRET)
         token = await self._token(grant) if grant is not None else ""
         async with connected(self.config.server, self.parts) as mailbox:
             if token:
