@@ -7,6 +7,7 @@ import gzip
 import importlib.util
 import itertools
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from rag_app.errors import PermanentError, TransientError
 from rag_app.rag.parsers import web_pages
 from rag_app.rag.parsers.contract import ParseLimits
-from rag_app.rag.sources import _crawl, _fetching, _frontier, web
+from rag_app.rag.sources import _crawl, _fetching, _frontier, _sitemaps, _urls, web
 from rag_app.rag.sources._crawl import NEEDS_BROWSER
 from rag_app.rag.sources.contract import Checkpoint, Found, Gone, Left
 from tests.web_reading import Memory, Reading, parts, paths, read
@@ -284,6 +285,56 @@ async def test_sitemaps_that_lead_into_each_other_come_to_an_end(site):
     await read(f"{site.url}/sitemap.xml", "sitemap")
 
     assert len(site.asked) == 1 + 5 + 25
+
+
+async def test_lists_of_lists_are_followed_only_so_far(site):
+    site.pages |= {
+        "/sitemap.xml": sitemap(*(f"{site.url}/{n}.xml" for n in range(5)), kind="sitemapindex"),
+        "/a": html("A"),
+    } | {f"/{n}.xml": sitemap(f"{site.url}/a") for n in range(5)}
+    reader = web.build(web.check_config({"url": site.url}), parts())
+
+    async with reader._tools() as tools:
+        found = await _sitemaps.listing(
+            f"{site.url}/", fetcher=tools.fetcher, robots=tools.robots, pages=tools.pages, max_files=3
+        )
+
+    assert site.asked == ["/sitemap.xml", "/0.xml", "/1.xml"]
+    assert (list(found.pages), found.is_cut, found.is_complete) == ([f"{site.url}/a"], True, False)
+
+
+async def test_so_many_addresses_are_taken_from_sitemaps_and_no_more(site, monkeypatch):
+    monkeypatch.setattr(_sitemaps, "MAX_LISTED", 3)
+    site.pages |= {f"/{n}": html(f"Page {n}") for n in range(9)}
+    site.pages["/sitemap.xml"] = sitemap(*(f"{site.url}/{n}" for n in range(9)))
+
+    reading = await read(site.url, "sitemap")
+
+    assert sorted(paths(reading.found)) == ["/0", "/1", "/2"]
+    assert not reading.saw_everything
+    assert "the rest was left out" in reading.notes
+
+
+async def test_many_addresses_keep_nobody_else_from_working(site, monkeypatch):
+    threads = set()
+    normal = _urls.normal
+
+    def noted(address):
+        if "/p" in str(address):
+            threads.add(threading.current_thread())
+        return normal(address)
+
+    monkeypatch.setattr(_urls, "normal", noted)
+    site.pages["/sitemap.xml"] = sitemap(*(f"{site.url}/p{n}" for n in range(1200)))
+    site.pages["/"] = html("Home", links=[f"/p{n}" for n in range(50)])
+
+    listed = await check(site.url, mode="sitemap")
+    crawl = await check(site.url, mode="crawl")
+
+    assert listed.message == "The sitemap lists 1,200 pages that would be read."
+    assert "It links to 51 more pages that would be read." in crawl.details
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 # ---- crawls
@@ -944,6 +995,43 @@ async def test_a_check_says_what_is_wrong(site, pages, says):
 
     assert not checked.is_ok
     assert says in checked.message
+
+
+async def test_a_check_reads_but_the_first_sitemaps(site):
+    maps = [f"{site.url}/{n}.xml" for n in range(5)]
+    site.pages |= {"/sitemap.xml": sitemap(*maps, kind="sitemapindex")}
+    site.pages |= {f"/{n}.xml": sitemap(f"{site.url}/{n}") for n in range(5)}
+
+    checked = await check(site.url, mode="sitemap")
+
+    assert site.asked == ["/sitemap.xml", "/0.xml"]
+    assert (checked.is_ok, checked.message) == (
+        True,
+        "The sitemap lists at least 1 pages that would be read.",
+    )
+
+
+async def test_a_check_of_lists_of_lists_says_that_more_will_be_looked_at(site):
+    site.otherwise = lambda asked: sitemap(f"{site.url}{asked.path}/1.xml", kind="sitemapindex")
+
+    checked = await check(f"{site.url}/sitemap.xml", mode="sitemap")
+
+    assert len(site.asked) == 2
+    assert (checked.is_ok, "once you add it" in checked.message) == (True, True)
+
+
+@pytest.mark.parametrize("mode", ["page", "sitemap", "crawl"])
+async def test_a_check_does_not_wait_for_ever(site, mode):
+    let_go = threading.Event()
+    site.otherwise = lambda _: Answer(status=404 if let_go.wait(60) else 500)
+    reader = web.build(web.check_config({"url": site.url, "mode": mode}), parts())
+
+    try:
+        checked = await replace(reader, check_s=0.05).check()
+    finally:
+        let_go.set()
+
+    assert (checked.is_ok, "took too long" in checked.message) == (False, True)
 
 
 # ---- the confined process
