@@ -48,6 +48,7 @@ DEFAULTS: Mapping[str, Any] = {
 MIN_DELAY = 0.2
 CHECK_S = 45.0  # somebody waits for it
 CHECKED_SITEMAPS = 2
+CHECKS_PER_MINUTE = 10  # of one owner: whoever runs the website did not ask for any
 TOO_SLOW = "The site took too long to answer. Try again later, or add it all the same."
 ONLY_WHAT_IS_SHOWN = "An address has no spaces and no backslashes."
 EXAMPLE = "Give the address of a web page, such as https://example.com/help."
