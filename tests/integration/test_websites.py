@@ -663,6 +663,28 @@ async def test_a_calendar_without_end_takes_neither_all_pages_nor_for_ever(site,
     assert "endlessly many" in reading.notes
 
 
+@pytest.mark.parametrize("limit", ["MAX_VARIANTS", "MAX_COPIES"])
+async def test_what_is_left_out_as_a_trap_is_not_gone(site, monkeypatch, limit):
+    memory = Memory()
+    pages = {f"/list?id={n}": html(f"Thing {n}") for n in range(8)}
+    site.pages |= {"/": html("Home", links=[*pages, "/a"]), "/a": html("A"), **pages}
+    first = await read(site.url, "crawl", memory=memory)
+    assert len(first.found) == 10
+    monkeypatch.setattr(_frontier, limit, 3)
+    if limit == "MAX_COPIES":
+        copies = {f"/list?copy={n}": html("Thing 0") for n in range(5)}
+        site.pages |= {"/": html("Home", links=["/list?id=0", *copies, *pages]), **copies}
+    else:
+        site.pages["/"] = html("Home", links=list(pages))
+
+    reading = await read(site.url, "crawl", memory=memory)
+
+    assert {f"{site.url}{path}" for path in pages} <= set(reading.same)
+    assert len(reading.same) == len(set(reading.same))
+    assert reading.gone == []
+    assert reading.saw_everything  # which makes `/a` go
+
+
 async def test_sessions_in_addresses_are_not_pages(site):
     counter = itertools.count()
 
@@ -861,6 +883,29 @@ async def test_a_vanished_page_is_gone(site, status):
 
     assert paths(reading.gone) == ["/a"]
     assert str(status) in reading.of(Gone)[0].reason
+
+
+async def test_what_was_left_out_once_and_kept_before_goes_as_well(site):
+    memory = Memory()
+    site.pages |= {"/": html("Home", links=["/a"]), "/a": html("A")}
+    await read(site.url, "crawl", memory=memory)
+    site.pages["/a"] = Answer(b"", headers=HTML)
+    assert list((await read(site.url, "crawl", memory=memory)).reasons) == [f"{site.url}/a"]
+    del site.pages["/a"]
+
+    assert (await read(site.url, "crawl", memory=memory)).gone == [f"{site.url}/a"]
+
+
+async def test_a_sitemap_without_pages_makes_nothing_go(site):
+    memory = Memory()
+    site.pages |= {"/sitemap.xml": sitemap(f"{site.url}/a"), "/a": html("A")}
+    assert (await read(site.url, "sitemap", memory=memory)).saw_everything
+    site.pages["/sitemap.xml"] = sitemap()
+
+    reading = await read(site.url, "sitemap", memory=memory)
+
+    assert (reading.gone, reading.saw_everything) == ([], False)
+    assert "lists no pages" in reading.notes
 
 
 async def test_a_page_nobody_links_to_any_more_was_not_seen(site):

@@ -175,8 +175,10 @@ class WebReader:
             self.config["url"], fetcher=tools.fetcher, robots=tools.robots, pages=tools.pages
         )
         crawl.frontier.add(await self._wanted(found), depth=0, is_listed=True)
-        crawl.is_complete = found.is_complete
+        crawl.is_complete = found.is_complete and bool(found.pages)
         notes = [Note(f"A sitemap could not be read: {problem}") for problem in found.problems[:20]]
+        if not found.pages:
+            notes.append(Note("The sitemap lists no pages of this site, so nothing is taken to be gone."))
         if found.is_cut:
             notes.append(
                 Note(f"The sitemap lists more than {len(found.pages):,} pages; the rest was left out.")
