@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from rag_app.errors import PermanentError, TransientError
 from rag_app.rag.parsers.web_pages import WebPageReader
 from rag_app.rag.sources import _urls
-from rag_app.rag.sources._fetching import Failed, Fetcher, refusal
+from rag_app.rag.sources._fetching import NOT_REACHED, Failed, Fetcher, refusal
 from rag_app.rag.sources._robots import Robots
 
 MAX_FILES = 100
@@ -102,6 +102,8 @@ async def _read(
     except Failed as error:
         if is_first and error.is_transient:
             raise TransientError(error.reason, retry_after_s=error.retry_after_s) from error
+        if is_first and error.reason == NOT_REACHED:
+            raise PermanentError(error.reason) from error
         if is_first and error.status in {404, 410}:
             raise PermanentError(NONE_FOUND) from error
         found.problems.append(f"{url}: {error.reason}")
