@@ -189,12 +189,16 @@ def _check_directory(path: Path) -> None:
         if at < 0 or len(tail) - at < _END.size:
             raise PermanentError(DAMAGED)
         _, _, _, _, n_entries, n_bytes, _, _ = _END.unpack_from(tail, at)
-        file.seek(max(0, start + at - _LOCATOR64.size))
+        at_locator = max(0, start + at - _LOCATOR64.size)
+        file.seek(at_locator)
         locator = file.read(_LOCATOR64.size)
         if locator.startswith(b"PK\x06\x07"):  # then its numbers count instead
-            file.seek(_LOCATOR64.unpack(locator)[2])
+            at_record = at_locator - _END64.size  # where `zipfile` looks, wherever the locator leads
+            if _LOCATOR64.unpack(locator)[2] != at_record:
+                raise PermanentError(DAMAGED)
+            file.seek(at_record)
             record = file.read(_END64.size)
-            if len(record) < _END64.size or not record.startswith(b"PK\x06\x06"):
+            if not record.startswith(b"PK\x06\x06"):
                 raise PermanentError(DAMAGED)
             _, _, _, _, _, _, _, n_entries, n_bytes, _ = _END64.unpack(record)
     if n_entries > MAX_ENTRIES or n_bytes > MAX_DIRECTORY_BYTES:

@@ -175,6 +175,18 @@ async def test_settings_can_be_tried_and_changed(base, site, run_jobs):
     assert tried.json()["is_ok"] is True
 
 
+async def test_an_owner_tries_so_many_websites_a_minute(base, site):
+    wrong = {"url": "not an address"}
+    answers = [await base.http.post(f"{base.path}/check", json=wrong) for _ in range(10)]
+    assert {answer.status_code for answer in answers} == {422}
+
+    refused = await base.http.post(f"{base.path}/check", json={"url": site.url})
+
+    assert refused.status_code == 429, refused.text
+    assert int(refused.headers["retry-after"]) > 0
+    assert site.asked == []
+
+
 @pytest.mark.parametrize(
     ("body", "says"),
     [

@@ -105,6 +105,22 @@ async def test_a_name_that_leads_into_a_private_network_is_refused(found, mode):
     assert not any(address in str(error) for address in found)
 
 
+@pytest.mark.parametrize("mode", ["page", "sitemap", "crawl"])
+@pytest.mark.parametrize("redirects", [False, True])
+async def test_names_of_a_private_network_cannot_be_guessed(mode, redirects):
+    said = set()
+    for name in ("inside.example", "nobody.example"):
+        url = f"http://{name}/"
+        answers = (NO_ROBOTS, leads_to(url))
+        guarded = guard(names={"inside.example": ["10.0.0.7"]})
+        config = web.check_config({"url": "http://ok.example/" if redirects else url, "mode": mode})
+        reader = web.build(config, parts(guarded, network=Network(answers=answers)))
+        said.add(await reader.check())
+
+    [checked] = said
+    assert not checked.is_ok
+
+
 async def test_a_name_that_changes_is_refused_from_then_on():
     network = Network(answers=(NO_ROBOTS, closing("<p>Public")))
 

@@ -7,6 +7,7 @@ import gzip
 import importlib.util
 import itertools
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from rag_app.errors import PermanentError, TransientError
 from rag_app.rag.parsers import web_pages
 from rag_app.rag.parsers.contract import ParseLimits
-from rag_app.rag.sources import _crawl, _fetching, _frontier, web
+from rag_app.rag.sources import _crawl, _fetching, _frontier, _sitemaps, _urls, web
 from rag_app.rag.sources._crawl import NEEDS_BROWSER
 from rag_app.rag.sources.contract import Checkpoint, Found, Gone, Left
 from tests.web_reading import Memory, Reading, parts, paths, read
@@ -286,6 +287,56 @@ async def test_sitemaps_that_lead_into_each_other_come_to_an_end(site):
     assert len(site.asked) == 1 + 5 + 25
 
 
+async def test_lists_of_lists_are_followed_only_so_far(site):
+    site.pages |= {
+        "/sitemap.xml": sitemap(*(f"{site.url}/{n}.xml" for n in range(5)), kind="sitemapindex"),
+        "/a": html("A"),
+    } | {f"/{n}.xml": sitemap(f"{site.url}/a") for n in range(5)}
+    reader = web.build(web.check_config({"url": site.url}), parts())
+
+    async with reader._tools() as tools:
+        found = await _sitemaps.listing(
+            f"{site.url}/", fetcher=tools.fetcher, robots=tools.robots, pages=tools.pages, max_files=3
+        )
+
+    assert site.asked == ["/sitemap.xml", "/0.xml", "/1.xml"]
+    assert (list(found.pages), found.is_cut, found.is_complete) == ([f"{site.url}/a"], True, False)
+
+
+async def test_so_many_addresses_are_taken_from_sitemaps_and_no_more(site, monkeypatch):
+    monkeypatch.setattr(_sitemaps, "MAX_LISTED", 3)
+    site.pages |= {f"/{n}": html(f"Page {n}") for n in range(9)}
+    site.pages["/sitemap.xml"] = sitemap(*(f"{site.url}/{n}" for n in range(9)))
+
+    reading = await read(site.url, "sitemap")
+
+    assert sorted(paths(reading.found)) == ["/0", "/1", "/2"]
+    assert not reading.saw_everything
+    assert "the rest was left out" in reading.notes
+
+
+async def test_many_addresses_keep_nobody_else_from_working(site, monkeypatch):
+    threads = set()
+    normal = _urls.normal
+
+    def noted(address):
+        if "/p" in str(address):
+            threads.add(threading.current_thread())
+        return normal(address)
+
+    monkeypatch.setattr(_urls, "normal", noted)
+    site.pages["/sitemap.xml"] = sitemap(*(f"{site.url}/p{n}" for n in range(1200)))
+    site.pages["/"] = html("Home", links=[f"/p{n}" for n in range(50)])
+
+    listed = await check(site.url, mode="sitemap")
+    crawl = await check(site.url, mode="crawl")
+
+    assert listed.message == "The sitemap lists 1,200 pages that would be read."
+    assert "It links to 51 more pages that would be read." in crawl.details
+    assert threads
+    assert threading.main_thread() not in threads
+
+
 # ---- crawls
 
 
@@ -514,8 +565,8 @@ async def test_what_leads_to_another_site_is_left_out(site):
         pytest.param({"/x": moved("/x")}, "on and on", id="to itself"),
         pytest.param({"/x": moved("/y"), "/y": moved("/x")}, "on and on", id="in a circle"),
         pytest.param({"/x": moved("http://[::1")}, "cannot be read", id="no address"),
-        pytest.param({"/x": moved("file:///etc/passwd")}, "begin with https", id="a file"),
-        pytest.param({"/x": moved("http://10.0.0.1/")}, "not the address of a server", id="private"),
+        pytest.param({"/x": moved("file:///etc/passwd")}, "could not be reached", id="a file"),
+        pytest.param({"/x": moved("http://10.0.0.1/")}, "could not be reached", id="private"),
         pytest.param({"/x": Answer(status=403)}, "does not let programs", id="forbidden"),
         pytest.param({"/x": Answer(status=401)}, "signed in", id="closed"),
         pytest.param({"/x": Answer(b"x", 200, {"Content-Type": "text/html", "Content-Encoding": "gzip"})},
@@ -610,6 +661,28 @@ async def test_a_calendar_without_end_takes_neither_all_pages_nor_for_ever(site,
 
     assert len(site.asked) == 2 + 5
     assert "endlessly many" in reading.notes
+
+
+@pytest.mark.parametrize("limit", ["MAX_VARIANTS", "MAX_COPIES"])
+async def test_what_is_left_out_as_a_trap_is_not_gone(site, monkeypatch, limit):
+    memory = Memory()
+    pages = {f"/list?id={n}": html(f"Thing {n}") for n in range(8)}
+    site.pages |= {"/": html("Home", links=[*pages, "/a"]), "/a": html("A"), **pages}
+    first = await read(site.url, "crawl", memory=memory)
+    assert len(first.found) == 10
+    monkeypatch.setattr(_frontier, limit, 3)
+    if limit == "MAX_COPIES":
+        copies = {f"/list?copy={n}": html("Thing 0") for n in range(5)}
+        site.pages |= {"/": html("Home", links=["/list?id=0", *copies, *pages]), **copies}
+    else:
+        site.pages["/"] = html("Home", links=list(pages))
+
+    reading = await read(site.url, "crawl", memory=memory)
+
+    assert {f"{site.url}{path}" for path in pages} <= set(reading.same)
+    assert len(reading.same) == len(set(reading.same))
+    assert reading.gone == []
+    assert reading.saw_everything  # which makes `/a` go
 
 
 async def test_sessions_in_addresses_are_not_pages(site):
@@ -812,6 +885,29 @@ async def test_a_vanished_page_is_gone(site, status):
     assert str(status) in reading.of(Gone)[0].reason
 
 
+async def test_what_was_left_out_once_and_kept_before_goes_as_well(site):
+    memory = Memory()
+    site.pages |= {"/": html("Home", links=["/a"]), "/a": html("A")}
+    await read(site.url, "crawl", memory=memory)
+    site.pages["/a"] = Answer(b"", headers=HTML)
+    assert list((await read(site.url, "crawl", memory=memory)).reasons) == [f"{site.url}/a"]
+    del site.pages["/a"]
+
+    assert (await read(site.url, "crawl", memory=memory)).gone == [f"{site.url}/a"]
+
+
+async def test_a_sitemap_without_pages_makes_nothing_go(site):
+    memory = Memory()
+    site.pages |= {"/sitemap.xml": sitemap(f"{site.url}/a"), "/a": html("A")}
+    assert (await read(site.url, "sitemap", memory=memory)).saw_everything
+    site.pages["/sitemap.xml"] = sitemap()
+
+    reading = await read(site.url, "sitemap", memory=memory)
+
+    assert (reading.gone, reading.saw_everything) == ([], False)
+    assert "lists no pages" in reading.notes
+
+
 async def test_a_page_nobody_links_to_any_more_was_not_seen(site):
     site.pages |= {"/": html("Home", links=["/a"]), "/a": html("A")}
     memory = Memory()
@@ -944,6 +1040,43 @@ async def test_a_check_says_what_is_wrong(site, pages, says):
 
     assert not checked.is_ok
     assert says in checked.message
+
+
+async def test_a_check_reads_but_the_first_sitemaps(site):
+    maps = [f"{site.url}/{n}.xml" for n in range(5)]
+    site.pages |= {"/sitemap.xml": sitemap(*maps, kind="sitemapindex")}
+    site.pages |= {f"/{n}.xml": sitemap(f"{site.url}/{n}") for n in range(5)}
+
+    checked = await check(site.url, mode="sitemap")
+
+    assert site.asked == ["/sitemap.xml", "/0.xml"]
+    assert (checked.is_ok, checked.message) == (
+        True,
+        "The sitemap lists at least 1 pages that would be read.",
+    )
+
+
+async def test_a_check_of_lists_of_lists_says_that_more_will_be_looked_at(site):
+    site.otherwise = lambda asked: sitemap(f"{site.url}{asked.path}/1.xml", kind="sitemapindex")
+
+    checked = await check(f"{site.url}/sitemap.xml", mode="sitemap")
+
+    assert len(site.asked) == 2
+    assert (checked.is_ok, "once you add it" in checked.message) == (True, True)
+
+
+@pytest.mark.parametrize("mode", ["page", "sitemap", "crawl"])
+async def test_a_check_does_not_wait_for_ever(site, mode):
+    let_go = threading.Event()
+    site.otherwise = lambda _: Answer(status=404 if let_go.wait(60) else 500)
+    reader = web.build(web.check_config({"url": site.url, "mode": mode}), parts())
+
+    try:
+        checked = await replace(reader, check_s=0.05).check()
+    finally:
+        let_go.set()
+
+    assert (checked.is_ok, "took too long" in checked.message) == (False, True)
 
 
 # ---- the confined process

@@ -179,12 +179,25 @@ def with_end(content: bytes, *, n_entries: int, n_bytes: int) -> bytes:
     return bytes(changed)
 
 
-def with_end_64(content: bytes, *, n_entries: int) -> bytes:
+def with_end_64(content: bytes, *, n_entries: int, n_bytes: int = 100, leads_to: int | None = None) -> bytes:
     """The same, with the record for long archives that counts instead."""
     at = content.rfind(b"PK\x05\x06")
-    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, n_entries, n_entries, 100, 0)
-    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, at, 1)
-    return content[:at] + record + locator + content[at:]
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, at if leads_to is None else leads_to, 1)
+    return content[:at] + record_64(n_entries, n_bytes) + locator + content[at:]
+
+
+def record_64(n_entries: int, n_bytes: int) -> bytes:
+    return struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, n_entries, n_entries, n_bytes, 0)
+
+
+def with_decoy(*, n_entries: int) -> bytes:
+    """Many entries in a ZIP whose locator leads to a record that says there is one."""
+    listed = struct.pack("<4s6H3L5H2L", b"PK\x01\x02", *[0] * 9, 1, *[0] * 6) + b"x"
+    directory = listed * n_entries
+    local = b"PK\x03\x04" + bytes(26)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, 47, 0, 0)
+    content = local + record_64(1, 47) + directory + end
+    return with_end_64(content, n_entries=n_entries, n_bytes=len(directory), leads_to=len(local))
 
 
 ONE = zipped([("a.txt", BOATS)])
@@ -199,6 +212,8 @@ TEXTS = {"one.txt": b"1", "two.txt": b"2", "three.txt": b"3"}
         pytest.param(with_end(ONE, n_entries=60_000, n_bytes=60), "10,000 entries", id="too many entries"),
         pytest.param(with_end(ONE, n_entries=1, n_bytes=2**31), "10,000 entries", id="long list"),
         pytest.param(with_end_64(ONE, n_entries=2**40), "10,000 entries", id="too many in the long record"),
+        pytest.param(with_decoy(n_entries=200_000), "damaged", id="a decoy of the long record"),
+        pytest.param(with_end_64(ONE, n_entries=1, leads_to=2**63), "damaged", id="a record nowhere"),
         pytest.param(ONE[:-30], "damaged", id="cut off"),
         pytest.param(b"PK\x03\x04" + bytes(3000), "damaged", id="no list"),
         pytest.param(zipped([]), "no file in this ZIP", id="empty"),
@@ -346,6 +361,15 @@ def test_no_damage_breaks_the_reader(tmp_path_factory, cut, flip, value):
                     assert sum(map(len, unpacking.blocks(archive, file))) <= file.size_bytes
     except unpacking.PermanentError as error:
         assert str(error).endswith(".")
+
+
+def test_a_long_archive_of_an_ordinary_program_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    path = tmp_path / "x.zip"
+    path.write_bytes(zipped([("a.txt", BOATS), ("b.txt", BOATS)]))
+    assert b"PK\x06\x07" in path.read_bytes()
+
+    assert len(unpacking.look_into(path, max_files=10).files) == 2
 
 
 def test_archives_may_be_larger_than_files():

@@ -86,6 +86,18 @@ async def test_a_website_is_looked_at_and_then_added(page, site, run_jobs):
     assert (page.rows[0].state, page.rows[0].facts.partition(" · ")[0]) == ("Up to date", "2 pages")
 
 
+async def test_so_many_websites_are_looked_at_a_minute(page, site):
+    await happens(page.begin())
+    for n in range(10):
+        await submit(page, url=f"http://localhost.:1/{n}")
+
+    await submit(page, url=site.url)
+
+    assert "too often" in page.errors.other
+    assert (page.is_open, page.is_busy, page.checked.message) == (True, False, "")
+    assert site.asked == []
+
+
 async def test_what_was_not_looked_at_is_not_added(page, site):
     await happens(page.begin())
     await submit(page, url=site.url, mode="page")

@@ -7,6 +7,7 @@ from rag_app.api.source_schemas import CheckOut
 from rag_app.api.web_schemas import WebCheckBody, WebSourceBody, WebSourceOut, schedule_of
 from rag_app.bootstrap import services
 from rag_app.domain.sources import Schedule
+from rag_app.rag.sources.web import CHECKS_PER_MINUTE
 
 KIND = "web"
 
@@ -30,6 +31,7 @@ async def add(kb_id: KbId, body: WebSourceBody, sign_in: SignedIn) -> WebSourceO
 @router.post("/check")
 async def check(kb_id: KbId, body: WebCheckBody, sign_in: SignedIn) -> CheckOut:
     """Fetch robots.txt and the first page, or the sitemap, and say what would be read; keeps nothing."""
+    services().limits.hit("website-test", str(sign_in.user.id), per_minute=CHECKS_PER_MINUTE)
     checked = await services().sources.check(
         kb_id, owner_id=sign_in.user.id, kind=KIND, raw=body.raw(), source_id=body.source_id
     )

@@ -38,6 +38,7 @@ STATE_VERSION = 1  # of how pages are read: raised, everything is read anew
 MAX_STATE_LINKS_BYTES = 32 * 1024
 MAX_FAILURES_IN_A_ROW = 5
 PAGES_PER_CHECKPOINT = 50
+KEYS_AT_ONCE = 300
 FAILURES_UNTIL_GIVEN_UP = 3  # runs, after which a page that fails no longer keeps others from being missed
 
 NEEDS_BROWSER = (
@@ -105,13 +106,15 @@ class Crawl:
             except TransientError as error:
                 self._put_back([*self._failing, stop])
                 events, failure = [], error
-            for event in events:
+            for event in (*events, *await self._left_but_kept()):
                 yield event
             if self._done and (failure is not None or self.n_read % PAGES_PER_CHECKPOINT == 0):
                 yield Checkpoint(self._cursor())
             if failure is not None:
                 raise failure
             self._known.pop(stop.url, None)  # with all its links; it is not asked for again
+        for event in await self._left_but_kept():
+            yield event
         n_left = len(self.frontier)
         if n_left:
             self.is_complete = False
@@ -133,6 +136,15 @@ class Crawl:
         self.frontier.waiting.extend(Stop(url, depth) for url, depth in cursor["waiting"])
         self.frontier.met |= self._done | {stop.url for stop in self.frontier.waiting}
         return True
+
+    async def _left_but_kept(self) -> list[Event]:
+        """Let stay what an earlier run has kept of addresses that were left out: they are linked to."""
+        urls, self.frontier.left_out = self.frontier.left_out, []
+        events: list[Event] = []
+        for begin in range(0, len(urls), KEYS_AT_ONCE):
+            known = await self.run.known(urls[begin : begin + KEYS_AT_ONCE])
+            events += [Same(url) for url, item in known.items() if _is_kept(item) and url not in self._done]
+        return events
 
     def _put_back(self, stops: Sequence[Stop]) -> None:
         """Let the next attempt read these first."""
@@ -393,7 +405,13 @@ class _Way:
 
 def _gone(known: KnownItem, reason: str) -> list[Event]:
     """Say that something is gone, if there was anything of it."""
-    return [Gone(known.key, reason)] if known.key and known.status != "skipped" else []
+    is_there = known.status != "skipped" or known.sha256 is not None  # left out now, and kept before
+    return [Gone(known.key, reason)] if known.key and is_there else []
+
+
+def _is_kept(known: KnownItem) -> bool:
+    """Whether there is something of it that could go."""
+    return known.sha256 is not None and known.status != "missing"
 
 
 def _text(page: WebPage) -> str:

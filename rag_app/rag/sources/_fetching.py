@@ -23,6 +23,13 @@ MAX_PAGE_BYTES = 8 * 1024 * 1024
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _COME_BACK_LATER = frozenset({429, 503})
 
+# For a name that nobody has and for one of a private network alike, or those could be guessed.
+NOT_REACHED = (
+    "The site could not be reached: there is no such server on the internet, or it does not answer. A server "
+    "in a private network can be used once whoever runs this installation has listed it in "
+    "RAG_ALLOWED_PRIVATE_HOSTS."
+)
+
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -140,7 +147,7 @@ class Fetcher:
         except TimeoutError:
             raise Failed("The server took too long.", is_transient=True) from None
         except PermanentError as error:  # the guard's: where it leads, nobody may go
-            raise Failed(str(error)) from error
+            raise Failed(NOT_REACHED) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError) as error:
             raise _failure(error) from error
         finally:
@@ -210,7 +217,7 @@ _FAILURES: tuple[tuple[type[Exception], Failed], ...] = (
     (httpx2.InvalidURL, Failed("This address leads to one that cannot be read.")),
     (httpx2.UnsupportedProtocol, Failed("This address leads to one that cannot be read.")),
     (httpx2.TimeoutException, Failed("The server took too long.", is_transient=True)),
-    (httpx2.ConnectError, Failed("The site could not be reached.", is_transient=True)),
+    (httpx2.ConnectError, Failed(NOT_REACHED, is_transient=True)),
 )
 
 

@@ -17,6 +17,7 @@ MAX_VARIANTS = 200  # addresses that differ in their query only
 MAX_DATES = 60  # addresses that differ only in a date, such as /calendar/2031/05
 MAX_REPEATS = 2  # of one folder's name within an address
 MAX_FOLDERS = 20
+NO_PAGES = "they are pictures, sounds or programs"
 MAX_COPIES = 5  # pages with a text that was there before, at one path
 
 _DATE_AT_THE_END = re.compile(r"[/-](19|20|21)\d\d([/-]\d{1,2}){1,2}/?$")
@@ -38,13 +39,17 @@ class Stop:
 
 @dataclass
 class Frontier:
-    """Addresses that wait; `skipped` counts what was left out, by its reason."""
+    """Addresses that wait; `skipped` counts what was left out, by its reason.
+
+    `left_out` are those of them that may have been read by an earlier run, until somebody has looked.
+    """
 
     max_depth: int
     waiting: deque[Stop] = field(default_factory=deque)
     last: deque[Stop] = field(default_factory=deque)  # after everything else
     met: set[str] = field(default_factory=set)
     skipped: Counter[str] = field(default_factory=Counter)
+    left_out: list[str] = field(default_factory=list)
     is_cut: bool = False
     _alike: Counter[str] = field(default_factory=Counter)
     _copies: Counter[str] = field(default_factory=Counter)
@@ -65,6 +70,8 @@ class Frontier:
             self.met.add(url)
             if reason := self._trap(url, is_listed=is_listed):
                 self.skipped[reason] += 1
+                if reason != NO_PAGES:
+                    self.left_out.append(url)
             elif len(self.waiting) >= MAX_WAITING:
                 self.is_cut = True
                 self.skipped["there were too many addresses"] += 1
@@ -82,6 +89,7 @@ class Frontier:
             if self._copies[_path(stop.url)] < MAX_COPIES or "?" not in stop.url:
                 return stop
             self.skipped["the same text came again and again"] += 1
+            self.left_out.append(stop.url)
         return self.last.popleft() if self.last else None
 
     def waiting_stops(self) -> list[Stop]:
@@ -99,7 +107,7 @@ class Frontier:
         """Why an address is not read, empty where it is."""
         path = _path(url)
         if _NO_PAGES.search(path):
-            return "they are pictures, sounds or programs"
+            return NO_PAGES
         if is_listed:
             return ""
         folders = [folder for folder in _urls.path_of(path).split("/") if folder]

@@ -11,7 +11,7 @@ from protego import Protego
 
 from rag_app.errors import PermanentError, TransientError
 from rag_app.rag.sources import _urls
-from rag_app.rag.sources._fetching import Answer, Failed, Fetcher
+from rag_app.rag.sources._fetching import NOT_REACHED, Answer, Failed, Fetcher
 
 MAX_BYTES = 512 * 1024  # RFC 9309 asks for 500 KiB; what is beyond is not looked at
 MAX_DELAY_S = 30.0
@@ -77,7 +77,8 @@ class Robots:
             answer = await self.fetcher.get(url, max_bytes=lambda _: MAX_BYTES, may_cut=True)
         except Failed as error:
             if error.is_transient:
-                raise TransientError(f"{error.reason} {UNREACHABLE}") from error
+                more = "" if error.reason == NOT_REACHED else f" {UNREACHABLE}"
+                raise TransientError(f"{error.reason}{more}") from error
             if error.__cause__ is not None and isinstance(error.__cause__, PermanentError):
                 raise PermanentError(error.reason) from error
             return None  # it leads in circles, or is sent in a way nobody can read: as good as none

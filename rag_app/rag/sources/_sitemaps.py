@@ -1,5 +1,6 @@
 """Collect the addresses that a website lists, through lists of lists."""
 
+import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field
 from rag_app.errors import PermanentError, TransientError
 from rag_app.rag.parsers.web_pages import WebPageReader
 from rag_app.rag.sources import _urls
-from rag_app.rag.sources._fetching import Failed, Fetcher, refusal
+from rag_app.rag.sources._fetching import NOT_REACHED, Failed, Fetcher, refusal
 from rag_app.rag.sources._robots import Robots
 
 MAX_FILES = 100
@@ -42,30 +43,35 @@ class Listing:
         return not self.problems and not self.is_cut
 
 
-async def listing(start: str, *, fetcher: Fetcher, robots: Robots, pages: WebPageReader) -> Listing:
+async def listing(
+    start: str, *, fetcher: Fetcher, robots: Robots, pages: WebPageReader, max_files: int = MAX_FILES
+) -> Listing:
     """Read a site's sitemaps.
 
     Args:
         start: a sitemap itself, or any address of the site that has one.
+        max_files: how many sitemaps are read; with more, what is found is cut.
 
     Raises:
         PermanentError: there is none.
         TransientError: it cannot be had just now.
     """
     found = Listing()
-    waiting = deque((url, 0) for url in await _first(start, robots))
+    first = list(dict.fromkeys(await _first(start, robots)))
+    found.is_cut = len(first) > max_files
+    waiting = deque((url, 0) for url in first[:max_files])
     met = {url for url, _ in waiting}
     while waiting:
         url, level = waiting.popleft()
-        if found.n_files >= MAX_FILES or len(found.pages) >= MAX_LISTED:
+        if len(found.pages) >= MAX_LISTED:
             found.is_cut = True
             break
         further = await _read(url, start, found, fetcher=fetcher, pages=pages)
-        if level + 1 >= MAX_LEVELS:
-            further = ()
         fresh = [address for address in dict.fromkeys(further) if address not in met]
-        met.update(fresh)
-        waiting.extend((address, level + 1) for address in fresh)
+        room = max_files - len(met) if level + 1 < MAX_LEVELS else 0
+        found.is_cut |= len(fresh) > room
+        met.update(fresh[:room])
+        waiting.extend((address, level + 1) for address in fresh[:room])
     if not found.pages and found.problems:
         raise PermanentError(found.problems[0])
     return found
@@ -96,6 +102,8 @@ async def _read(
     except Failed as error:
         if is_first and error.is_transient:
             raise TransientError(error.reason, retry_after_s=error.retry_after_s) from error
+        if is_first and error.reason == NOT_REACHED:
+            raise PermanentError(error.reason) from error
         if is_first and error.status in {404, 410}:
             raise PermanentError(NONE_FOUND) from error
         found.problems.append(f"{url}: {error.reason}")
@@ -104,15 +112,21 @@ async def _read(
         found.problems.append(f"{url}: {error}")
         return ()
     found.is_cut |= sitemap.is_cut
-    _add(sitemap.pages, start, found)
-    return [each for each in map(_urls.normal, sitemap.sitemaps) if each is not None]
+    await _add(sitemap.pages, start, found)
+    further = list(dict.fromkeys(sitemap.sitemaps))
+    found.is_cut |= len(further) > MAX_FILES
+    return [each for each in map(_urls.normal, further[:MAX_FILES]) if each is not None]
 
 
-def _add(addresses: Sequence[str], start: str, found: Listing) -> None:
+async def _add(addresses: Sequence[str], start: str, found: Listing) -> None:
+    """Take up what is on this site, without keeping everybody else from working."""
     site = _urls.site_of(start)
-    for address in addresses:
-        url = _urls.normal(address)
-        if url is None or _urls.site_of(url) != site:
-            found.n_elsewhere += 1
-        else:
+    for begin in range(0, len(addresses), _urls.SLICE):
+        some = addresses[begin : begin + _urls.SLICE]
+        here = await asyncio.to_thread(_urls.on_site, some, site)
+        found.n_elsewhere += len(some) - len(here)
+        for url in here:
+            if url not in found.pages and len(found.pages) >= MAX_LISTED:
+                found.is_cut = True
+                return
             found.pages[url] = None

@@ -4,6 +4,7 @@ The same page has many addresses: with `#part`, with a session's id, with the na
 to it. `normal` takes away what does not change the page, so that it is read once.
 """
 
+import asyncio
 import posixpath
 import re
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode
 import httpx2
 
 MAX_LENGTH = 1_000
+SLICE = 500  # of a long list: what is done with it takes a tenth of a second or two
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _TRACKING = re.compile(
@@ -79,6 +81,12 @@ def site_of(address: str) -> str:
     return f"{url.host.lower().removesuffix('.').removeprefix('www.')}{port}"
 
 
+def on_site(addresses: Sequence[str], site: str) -> list[str]:
+    """Those that can be read and are of a site, in their normal form."""
+    normalised = (normal(address) for address in addresses)
+    return [url for url in normalised if url is not None and site_of(url) == site]
+
+
 def origin_of(address: str) -> str:
     """Scheme, host and port, such as `https://example.com`."""
     return (
@@ -124,3 +132,18 @@ def is_wanted(address: str, *, include: Sequence[str], exclude: Sequence[str]) -
     if any(matches(pattern, address) for pattern in exclude):
         return False
     return not include or any(matches(pattern, address) for pattern in include)
+
+
+async def all_wanted(
+    addresses: Sequence[str], *, include: Sequence[str], exclude: Sequence[str]
+) -> list[str]:
+    """Those of many that an owner's patterns let through, without keeping everybody else from working."""
+    wanted: list[str] = []
+    for begin in range(0, len(addresses), SLICE):
+        some = addresses[begin : begin + SLICE]
+        wanted += await asyncio.to_thread(_wanted, some, include, exclude)
+    return wanted
+
+
+def _wanted(addresses: Sequence[str], include: Sequence[str], exclude: Sequence[str]) -> list[str]:
+    return [url for url in addresses if is_wanted(url, include=include, exclude=exclude)]

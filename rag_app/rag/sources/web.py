@@ -7,6 +7,7 @@
 What is kept of a page is its main content as Markdown, so that a changed advert changes nothing.
 """
 
+import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -45,6 +46,10 @@ DEFAULTS: Mapping[str, Any] = {
     "mode": "page", "max_depth": 3, "max_pages": 200, "include": [], "exclude": [], "delay_s": 1.0,
 }  # fmt: skip
 MIN_DELAY = 0.2
+CHECK_S = 45.0  # somebody waits for it
+CHECKED_SITEMAPS = 2
+CHECKS_PER_MINUTE = 10  # of one owner: whoever runs the website did not ask for any
+TOO_SLOW = "The site took too long to answer. Try again later, or add it all the same."
 ONLY_WHAT_IS_SHOWN = "An address has no spaces and no backslashes."
 EXAMPLE = "Give the address of a web page, such as https://example.com/help."
 
@@ -104,16 +109,19 @@ class WebReader:
     parts: SourceParts
     sleep: Sleep = field(default=_fetching.pause)
     request_s: float = _fetching.REQUEST_S
+    check_s: float = CHECK_S
     clock: Callable[[], float] = time.monotonic
 
     async def check(self) -> Check:
         """Fetch robots.txt and the first page, or the sitemap, and say what would be read."""
         try:
-            async with self._tools() as tools:
+            async with asyncio.timeout(self.check_s), self._tools() as tools:
                 rules = await tools.robots.rules(self.config["url"])
                 if self.config["mode"] == "sitemap":
                     return await self._check_sitemap(tools, rules)
                 return await self._check_page(tools, rules)
+        except TimeoutError:
+            return Check(is_ok=False, message=TOO_SLOW)
         except Failed as error:
             return Check(is_ok=False, message=error.reason)
         except RagAppError as error:
@@ -166,9 +174,11 @@ class WebReader:
         found = await _sitemaps.listing(
             self.config["url"], fetcher=tools.fetcher, robots=tools.robots, pages=tools.pages
         )
-        crawl.frontier.add([url for url in found.pages if self._is_wanted(url)], depth=0, is_listed=True)
-        crawl.is_complete = found.is_complete
+        crawl.frontier.add(await self._wanted(found), depth=0, is_listed=True)
+        crawl.is_complete = found.is_complete and bool(found.pages)
         notes = [Note(f"A sitemap could not be read: {problem}") for problem in found.problems[:20]]
+        if not found.pages:
+            notes.append(Note("The sitemap lists no pages of this site, so nothing is taken to be gone."))
         if found.is_cut:
             notes.append(
                 Note(f"The sitemap lists more than {len(found.pages):,} pages; the rest was left out.")
@@ -189,6 +199,11 @@ class WebReader:
                 f"it gets {fetcher.delay_s:,.0f}."
             )
         ]
+
+    async def _wanted(self, found: _sitemaps.Listing) -> list[str]:
+        return await _urls.all_wanted(
+            tuple(found.pages), include=self.config["include"], exclude=self.config["exclude"]
+        )
 
     def _is_wanted(self, url: str) -> bool:
         return _urls.is_wanted(url, include=self.config["include"], exclude=self.config["exclude"])
@@ -237,27 +252,35 @@ class WebReader:
         n_words = len(page.text.split())
         lines = [f"The first page has {n_words:,} words of text, without menus and banners."]
         if self.config["mode"] == "crawl":
-            lines.append(self._about_links(page.links))
+            lines.append(await self._about_links(page.links))
         return Check(
             is_ok=True, message=f"Found: {page.title or _urls.path_of(url)}.", details=(*lines, *details)
         )
 
-    def _about_links(self, links: Sequence[str]) -> str:
-        site = _urls.site_of(self.config["url"])
-        urls = {url for link in links if (url := _urls.normal(link)) and _urls.site_of(url) == site}
+    async def _about_links(self, links: Sequence[str]) -> str:
+        urls = set(await asyncio.to_thread(_urls.on_site, links, _urls.site_of(self.config["url"])))
         n = sum(map(self._is_wanted, urls))
         return f"It links to {n:,} more {'page' if n == 1 else 'pages'} that would be read."
 
     async def _check_sitemap(self, tools: _Tools, rules: Rules) -> Check:
         found = await _sitemaps.listing(
-            self.config["url"], fetcher=tools.fetcher, robots=tools.robots, pages=tools.pages
+            self.config["url"],
+            fetcher=tools.fetcher,
+            robots=tools.robots,
+            pages=tools.pages,
+            max_files=CHECKED_SITEMAPS,
         )
-        n = sum(map(self._is_wanted, found.pages))
+        n = len(await self._wanted(found))
+        if n:
+            at_least = "at least " if found.is_cut else ""
+            message = f"The sitemap lists {at_least}{n:,} pages that would be read."
+        elif found.is_cut:
+            message = "The sitemap is a long one; what it lists is looked at once you add it."
+        else:
+            message = "The sitemap lists no pages of this site that would be read."
         return Check(
-            is_ok=n > 0,
-            message=f"The sitemap lists {n:,} pages that would be read."
-            if n
-            else "The sitemap lists no pages of this site that would be read.",
+            is_ok=n > 0 or found.is_cut,
+            message=message,
             details=(*found.problems[:5], *_about_robots(rules)),
         )
 

@@ -6,7 +6,8 @@ import reflex as rx
 
 from rag_app.bootstrap import services
 from rag_app.domain.sources import Schedule, Source
-from rag_app.errors import InvalidInput
+from rag_app.errors import InvalidInput, LimitReached
+from rag_app.rag.sources.web import CHECKS_PER_MINUTE
 from rag_app.ui.arguments import as_id
 from rag_app.ui.auth import current_owner
 from rag_app.ui.dashboard.sources.state import SourcesState, SourceState
@@ -91,6 +92,7 @@ class WebSourcesState(SourcesState, rx.State):
                 checked = CheckView()
             else:
                 schedule_of(wanted, Schedule())  # said now, not after the wait
+                services().limits.hit("website-test", str(owner_id), per_minute=CHECKS_PER_MINUTE)
                 found = await services().sources.check(
                     kb_id, owner_id=owner_id, kind=WORDS.kind, raw=settings_of(wanted)
                 )
@@ -99,6 +101,10 @@ class WebSourcesState(SourcesState, rx.State):
             async with self:
                 self.errors = errors_of(error)
                 self.is_more_open = self.is_more_open or self.errors.is_below
+            return
+        except LimitReached as error:
+            async with self:
+                self.errors = WebErrors(other=str(error))
             return
         finally:
             async with self:
