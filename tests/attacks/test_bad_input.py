@@ -80,6 +80,7 @@ def no_limits(monkeypatch):
     monkeypatch.setattr(RateLimits, "hit", lambda *_, **__: None)
 
 
+@pytest.mark.timeout(400)  # a few thousand requests
 async def test_no_body_makes_a_route_fail(estate, no_limits):
     """Sent by somebody who may do everything to what is named: it gets as far as it can."""
     ids, failed, n_sent = ids_of(estate), [], 0

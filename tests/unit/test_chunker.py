@@ -2,7 +2,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rag_app.domain.documents import PAGE_SEPARATOR, ChunkDraft, Page, ParsedDocument
@@ -297,6 +297,7 @@ def test_nothing_is_lost_and_everything_fits(pages, max_tokens, overlap_tokens):
     max_tokens=st.integers(64, 400),
     overlap_share=st.floats(0, 0.49),
 )
+@example(n_sentences=5, n_rows=1, max_tokens=64, overlap_share=0.1875)  # exactly one sentence
 def test_any_size_repeats_whole_sentences_headings_and_table_headers(
     n_sentences, n_rows, max_tokens, overlap_share
 ):

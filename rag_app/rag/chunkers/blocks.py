@@ -132,6 +132,8 @@ class _Cutter:
         """Return where the next chunk starts: at the cut, or whole sentences before it."""
         section = self.layout.section_at(cut)
         repeated = self.tokens.advance(cut, -self.overlap_tokens, end=cut)
+        while repeated > start and self.layout.text[repeated - 1].isspace():
+            repeated -= 1  # a sentence may be cut before the space in front of it
         # At most half again: a tokeniser that makes one token of a long word would have us repeat it all.
         earliest = max(start + (cut - start + 1) // 2, section.start, repeated)
         points = self.layout.all_points
