@@ -1,6 +1,7 @@
 """What most tests start from: a real Postgres, the services on it, and clients of the API."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from rag_app.rag.embedders import local_e5
 from rag_app.rag.embedders.contract import Embedder
 from rag_app.settings import Settings
 from rag_app.worker.handlers import register
-from tests.database import create_database, drop_database, short_folder, start_test_postgres
+from tests.database import create_database, drop_database, quick_folder, start_test_postgres
 from tests.fakes import WordEmbedder
 
 ORIGIN = "http://localhost:3000"
@@ -39,9 +40,11 @@ os.environ["PGOPTIONS"] = "-c rag.all_kbs=on"
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedServer]:
     """A throwaway Postgres for the whole run."""
-    server = start_test_postgres(short_folder())
+    folder = quick_folder()
+    server = start_test_postgres(folder)
     yield server
     server.stop()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ dsn = create_database(server, "chat_7")          # per test or module: a copy of
 """
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rag_app.db import embedded
 from rag_app.db.embedded import EmbeddedServer
 
 TEMPLATE = "test_template"
+ROOM_BYTES = 6 * 2**30  # some runs at once fit in
 
 # Of no worth after the tests, so nothing waits for the disk.
 _UNSAFE_BUT_QUICK = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
@@ -22,6 +24,14 @@ _UNSAFE_BUT_QUICK = ("fsync = off", "synchronous_commit = off", "full_page_write
 def short_folder() -> Path:
     """Make a temporary folder that the database's system user can reach and whose path fits a socket."""
     return Path(tempfile.mkdtemp(prefix="rag-", dir="/tmp"))
+
+
+def quick_folder() -> Path:
+    """The same in memory, where there is plenty: a database is copied for every test."""
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or shutil.disk_usage(memory).free < ROOM_BYTES:
+        return short_folder()
+    return Path(tempfile.mkdtemp(prefix="rag-", dir=memory))
 
 
 def bare_environment(**variables: str) -> dict[str, str]:
