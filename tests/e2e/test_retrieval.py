@@ -277,7 +277,7 @@ async def search(page: Page, query: str) -> None:
 
 
 async def upload(page: Page, paths: list[str]) -> None:
-    await page.locator("input[type=file]").set_input_files(paths)
+    await page.locator("input[type=file]:not([webkitdirectory])").set_input_files(paths)
     await expect(page.locator("table").get_by_text("Ready", exact=True)).to_have_count(
         len(paths), timeout=PATIENCE_MS
     )

@@ -94,14 +94,14 @@ async def create_kb(owner: Person, name: str) -> None:
 
 async def upload(owner: Person, paths: list[str]) -> None:
     page = owner.page
-    await page.locator("input[type=file]").set_input_files(paths)
+    await page.locator("input[type=file]:not([webkitdirectory])").set_input_files(paths)
     await owner.shoot("06-reading")
     await expect(page.locator("table").get_by_text("Ready", exact=True)).to_have_count(5, timeout=PATIENCE_MS)
     await expect(page.get_by_text(re.compile("protected with a password")).first).to_be_visible()
     await owner.shoot("07-ready")
     await page.reload()
     await expect(page.locator("table").get_by_text("Ready", exact=True)).to_have_count(5)
-    await page.locator("input[type=file]").set_input_files(paths[:1])
+    await page.locator("input[type=file]:not([webkitdirectory])").set_input_files(paths[:1])
     await expect(page.get_by_text(re.compile("already|duplicate", re.IGNORECASE)).first).to_be_visible()
     await page.get_by_role("link", name="holiday.pdf").click()
     await expect(page.get_by_text("25 days of paid holiday").first).to_be_visible()
@@ -212,7 +212,7 @@ async def test_a_scan_without_text_is_never_ready_in_silence(installation, brows
     async with person(browser, installation.url, viewport=DESKTOP) as owner:
         await sign_up(owner, "scan@example.com")
         await create_kb(owner, "Scans")
-        await owner.page.locator("input[type=file]").set_input_files(paths)
+        await owner.page.locator("input[type=file]:not([webkitdirectory])").set_input_files(paths)
         outcome = owner.page.get_by_text(re.compile("text recognised in pictures|Install Tesseract")).first
         await expect(outcome).to_be_visible(timeout=PATIENCE_MS)
 
