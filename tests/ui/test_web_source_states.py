@@ -79,7 +79,11 @@ async def test_a_website_is_looked_at_and_then_added(page, site, run_jobs):
 
     assert not page.is_open
     [row] = page.rows
-    assert (row.name, row.state, row.schedule) == ("Bikes", "Waiting for its turn", "Every day")
+    assert (row.name, row.state, row.schedule) == (
+        "Bikes",
+        "Waiting for its turn",
+        "Every day, next in about 24 hours",
+    )
     assert row.address == f"{site.url}/ · follows links"
     await run_jobs()
     await happens(page.load())
