@@ -12,7 +12,9 @@ Variant: TypeAlias = Literal["primary", "secondary", "ghost", "danger"]
 Size: TypeAlias = Literal["sm", "md", "lg"]
 
 
-FILE: dict[str, Any] = {"reload_document": True, "custom_attrs": {"download": ""}}
+def file_attributes() -> dict[str, Any]:
+    """What makes a link a download; new each time, for a component adds its own labels to what it is given."""
+    return {"reload_document": True, "custom_attrs": {"download": ""}}
 
 
 def button(
@@ -83,7 +85,7 @@ def link_button(
     if leaves_app:
         attributes["reload_document"] = True
     if is_file:
-        attributes |= FILE
+        attributes |= file_attributes()
     return rx.el.a(
         _lead(icon, False),
         *children,

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import reflex as rx
 
 from rag_app.ui.components.base import SCRIPTS, Child, Flag, Press, Text
-from rag_app.ui.components.button import FILE
+from rag_app.ui.components.button import file_attributes
 from rag_app.ui.components.icon import icon as icon_
 
 
@@ -75,7 +75,7 @@ def menu_item(
     if leaves_app:
         attributes["reload_document"] = True
     if is_file:
-        attributes |= FILE
+        attributes |= file_attributes()
     if href is not None:
         return rx.el.a(lead, *children, href=href, **attributes)
     return rx.el.button(lead, *children, type=type, disabled=disabled, on_click=on_click, **attributes)
