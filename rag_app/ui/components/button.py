@@ -13,7 +13,7 @@ Size: TypeAlias = Literal["sm", "md", "lg"]
 
 
 def file_attributes() -> dict[str, Any]:
-    """What makes a link a download; new each time, for a component adds its own labels to what it is given."""
+    """What makes a link a download; new each time, for a component adds to what it is given."""
     return {"reload_document": True, "custom_attrs": {"download": ""}}
 
 
